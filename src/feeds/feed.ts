@@ -1,0 +1,44 @@
+// Owns the border between venues and Tickwire: what an adapter says, in the venue's words made uniform.
+// A venue is one file that implements `Venue`; nothing here knows the gateway. Invariant: one message of the venue that
+// changes a book is one update, so that every state that the venue vouches for is a state of ours.
+
+import type { InstrumentDefinition } from '../market/instrument.ts';
+import type { Update } from '../market/update.ts';
+
+/** What one message of the venue means. Several events of one message come in the order in which they apply. */
+export type FeedEvent =
+  | { readonly kind: 'instrument'; readonly definition: InstrumentDefinition }
+  | {
+      readonly kind: 'update';
+      readonly symbol: string;
+      readonly update: Update;
+      /** The venue's own time, microseconds since 1970; null where it gives none. */
+      readonly exchangeUs: number | null;
+      /** The venue's checksum of the book after this update, where it sends one. */
+      readonly checksum: number | null;
+    }
+  /** The adapter's own book disagrees with the venue's checksum or sequence. A live connector subscribes again. */
+  | { readonly kind: 'resync'; readonly symbol: string; readonly reason: string };
+
+/** One book as the venue's checksum rule wants it: decimal strings, best first. */
+export interface VenueBook {
+  readonly bids: readonly (readonly [price: string, size: string])[];
+  readonly asks: readonly (readonly [price: string, size: string])[];
+}
+
+/** One connection's worth of adapter state. */
+export interface VenueSession {
+  /** Reads one text message. Throws only on a bug: what it cannot read it counts in `ignored`. */
+  read(message: string): FeedEvent[];
+  readonly counts: { messages: number; ignored: number };
+}
+
+export interface Venue {
+  readonly name: string;
+  /** A fresh session; `verify` makes it go on after a mismatch (counting is the caller's), where a live feed resyncs. */
+  open(options: { readonly verify: boolean }): VenueSession;
+  /** The venue's checksum of a book (its best levels at least), or null where the venue has none. */
+  checksum: ((book: VenueBook, scales: { priceScale: number; sizeScale: number }) => number) | null;
+  /** Tickwire's symbol for the venue's. */
+  symbolOf(venueSymbol: string): string;
+}

@@ -1,0 +1,250 @@
+// Owns the vocabulary of the wire: frame numbers, names and shapes. Both codecs, the gateway and every client use it.
+// Invariant: v1 only grows; a number or a position that was published is never given another meaning.
+
+/** Version of the protocol; stated in every welcome. */
+export const PROTOCOL_VERSION = 'tickwire.v1';
+
+export const SUBPROTOCOL_MSGPACK = 'tickwire.v1.msgpack';
+export const SUBPROTOCOL_JSON = 'tickwire.v1.json';
+export const SUBPROTOCOLS: readonly string[] = [SUBPROTOCOL_MSGPACK, SUBPROTOCOL_JSON];
+
+/** First element of every frame. Below 16: control; from 16 on: data. */
+export const FrameType = {
+  welcome: 0,
+  ack: 1,
+  error: 2,
+  pong: 3,
+  time: 16,
+  topic: 17,
+  book: 18,
+  quote: 19,
+  trade: 20,
+  status: 21,
+  health: 22,
+  gap: 23,
+  reset: 24,
+  part: 25,
+  end: 26,
+  instrument: 27,
+} as const;
+
+export const CHANNELS = ['book', 'quote', 'trade', 'status'] as const;
+export type Channel = (typeof CHANNELS)[number];
+
+/** `live`: merged as far as the client's interval asks; `raw`: every update in a frame of its own. */
+export const MODES = ['live', 'raw'] as const;
+export type Mode = (typeof MODES)[number];
+
+/** Depths that can be asked for; 0 stands for the full book. */
+export const DEPTHS = [0, 1, 5, 10, 20, 50] as const;
+export type Depth = (typeof DEPTHS)[number];
+
+/** Intervals in milliseconds; a request is rounded up to one of these. 0: as it happens. */
+export const INTERVALS_MS = [0, 10, 20, 50, 100, 250, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000] as const;
+
+/** Rounds a wanted interval up to the shared grid; above the longest it is the longest. */
+export function roundIntervalMs(wantedMs: number): number {
+  for (const intervalMs of INTERVALS_MS) if (wantedMs <= intervalMs) return intervalMs;
+  return 60_000;
+}
+
+/** Index is the number on the wire. The first four are sequenced (`status` channel), all of them occur in `health`. */
+export const STATUSES = ['live', 'crossed', 'halted', 'source-down', 'stale', 'resync'] as const;
+export type Status = (typeof STATUSES)[number];
+
+/** Index is the number on the wire. Aggressor of a trade. */
+export const SIDES = ['unknown', 'buy', 'sell'] as const;
+export type AggressorSide = (typeof SIDES)[number];
+
+/** Index is the number on the wire. A correction carries the trade's new price and size, a bust voids it. */
+export const TRADE_KINDS = ['trade', 'correction', 'bust'] as const;
+export type TradeKind = (typeof TRADE_KINDS)[number];
+
+/** Index is the number on the wire. Why a client's state was replaced, or where an event channel begins. */
+export const RESET_REASONS = ['subscribed', 'requested', 'horizon', 'epoch', 'future', 'gap', 'mode'] as const;
+export type ResetReason = (typeof RESET_REASONS)[number];
+
+/** Index is the number on the wire. Why sequence numbers are missing. */
+export const GAP_REASONS = ['ring', 'budget', 'bus'] as const;
+export type GapReason = (typeof GAP_REASONS)[number];
+
+/** Index is the number on the wire. Why a subscription ended without being asked to. */
+export const END_REASONS = ['delisted', 'revoked'] as const;
+export type EndReason = (typeof END_REASONS)[number];
+
+/** Index is the number on the wire. */
+export const INSTRUMENT_ACTIONS = ['listed', 'changed', 'delisted'] as const;
+export type InstrumentAction = (typeof INSTRUMENT_ACTIONS)[number];
+
+/**
+ * Price levels of one side, best first, flat: price mantissa, size mantissa and, where the topic has order counts,
+ * the count. `stride` (2 or 3) tells which; size 0 removes the level.
+ */
+export type FlatLevels = readonly number[];
+
+/** What every data frame carries. Times are microseconds since 1970; `exchangeUs` is null where the source has none. */
+export interface Stamp {
+  topic: number;
+  /** Exclusive lower end of the range; 0 means that the frame replaces whatever the client holds. */
+  fromSeq: number;
+  seq: number;
+  exchangeUs: number | null;
+  publishUs: number;
+  gatewayUs: number;
+}
+
+export interface WelcomeFrame {
+  type: 'welcome';
+  version: string;
+  server: string;
+  session: string;
+  timeUs: number;
+  limits: { requestBytes: number; symbolsPerRequest: number; subscriptions: number };
+}
+export interface Accepted {
+  symbol: string;
+  topic: number;
+  depth: number;
+  intervalMs: number;
+  mode: Mode;
+}
+export interface Refused {
+  symbol: string;
+  code: string;
+  message: string;
+  action: string;
+}
+export interface AckFrame {
+  type: 'ack';
+  id: number;
+  op: string;
+  accepted: Accepted[];
+  refused: Refused[];
+}
+export interface ErrorFrame {
+  type: 'error';
+  /** The request's id, or null where it could not be read. */
+  id: number | null;
+  code: string;
+  message: string;
+  action: string;
+}
+export interface PongFrame {
+  type: 'pong';
+  id: number;
+  timeUs: number;
+}
+export interface TimeFrame {
+  type: 'time';
+  timeUs: number;
+}
+export interface TopicFrame {
+  type: 'topic';
+  topic: number;
+  channel: Channel;
+  symbol: string;
+  epoch: number;
+  priceScale: number;
+  sizeScale: number;
+  /** Numbers per level in book frames: 2, or 3 where the source has order counts. */
+  stride: number;
+  tickSize: number;
+  lotSize: number;
+}
+export interface BookFrame extends Stamp {
+  type: 'book';
+  depth: number;
+  checksum: number;
+  stride: number;
+  bids: FlatLevels;
+  asks: FlatLevels;
+  /** Number of `part` frames that came before and belong to this answer. */
+  parts: number;
+}
+export interface PartFrame {
+  type: 'part';
+  topic: number;
+  fromSeq: number;
+  seq: number;
+  depth: number;
+  index: number;
+  count: number;
+  stride: number;
+  bids: FlatLevels;
+  asks: FlatLevels;
+}
+export interface QuoteFrame extends Stamp {
+  type: 'quote';
+  /** Null where that side of the book is empty. */
+  bidPrice: number | null;
+  bidSize: number;
+  askPrice: number | null;
+  askSize: number;
+}
+export interface TradeFrame extends Stamp {
+  type: 'trade';
+  id: number | string;
+  kind: TradeKind;
+  side: AggressorSide;
+  price: number;
+  size: number;
+}
+export interface StatusFrame extends Stamp {
+  type: 'status';
+  status: Status;
+  reason: string | null;
+}
+export interface HealthFrame {
+  type: 'health';
+  topic: number;
+  status: Status;
+  /** Milliseconds since the topic's last update. */
+  ageMs: number;
+}
+export interface GapFrame {
+  type: 'gap';
+  topic: number;
+  /** First and last sequence number that this client does not get. */
+  firstSeq: number;
+  lastSeq: number;
+  reason: GapReason;
+}
+export interface ResetFrame {
+  type: 'reset';
+  topic: number;
+  /** The client holds nothing of the topic older than this; what follows continues from here. */
+  seq: number;
+  reason: ResetReason;
+}
+export interface EndFrame {
+  type: 'end';
+  topic: number;
+  reason: EndReason;
+}
+export interface InstrumentFrame {
+  type: 'instrument';
+  action: InstrumentAction;
+  symbol: string;
+  priceScale: number;
+  sizeScale: number;
+  tickSize: number;
+  lotSize: number;
+}
+
+export type Frame =
+  | WelcomeFrame
+  | AckFrame
+  | ErrorFrame
+  | PongFrame
+  | TimeFrame
+  | TopicFrame
+  | BookFrame
+  | PartFrame
+  | QuoteFrame
+  | TradeFrame
+  | StatusFrame
+  | HealthFrame
+  | GapFrame
+  | ResetFrame
+  | EndFrame
+  | InstrumentFrame;
