@@ -1,7 +1,7 @@
 // Owns what is known of each instrument: scales, tick, lot, sources. Feeds, files and HTTP write it, everything reads it.
 // Invariant: a listed instrument is valid; a change of scale is announced before any number at the new scale.
 
-import { SCALE_MAX } from './fixed.ts';
+import { SCALE_MAX } from '../protocol/decimal.ts';
 
 export interface Instrument {
   readonly symbol: string;

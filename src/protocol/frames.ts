@@ -48,9 +48,12 @@ export function roundIntervalMs(wantedMs: number): number {
   return 60_000;
 }
 
+/** What a client reads where a later v1 gateway gives a reason or a status that it does not know yet. Never sent. */
+export type Other = 'other';
+
 /** Index is the number on the wire. The first four are sequenced (`status` channel), all of them occur in `health`. */
 export const STATUSES = ['live', 'crossed', 'halted', 'source-down', 'stale', 'resync'] as const;
-export type Status = (typeof STATUSES)[number];
+export type Status = (typeof STATUSES)[number] | Other;
 
 /** Index is the number on the wire. Aggressor of a trade. */
 export const SIDES = ['unknown', 'buy', 'sell'] as const;
@@ -62,15 +65,15 @@ export type TradeKind = (typeof TRADE_KINDS)[number];
 
 /** Index is the number on the wire. Why a client's state was replaced, or where an event channel begins. */
 export const RESET_REASONS = ['subscribed', 'requested', 'horizon', 'epoch', 'future', 'gap', 'mode'] as const;
-export type ResetReason = (typeof RESET_REASONS)[number];
+export type ResetReason = (typeof RESET_REASONS)[number] | Other;
 
 /** Index is the number on the wire. Why sequence numbers are missing. */
 export const GAP_REASONS = ['ring', 'budget', 'bus'] as const;
-export type GapReason = (typeof GAP_REASONS)[number];
+export type GapReason = (typeof GAP_REASONS)[number] | Other;
 
 /** Index is the number on the wire. Why a subscription ended without being asked to. */
 export const END_REASONS = ['delisted', 'revoked'] as const;
-export type EndReason = (typeof END_REASONS)[number];
+export type EndReason = (typeof END_REASONS)[number] | Other;
 
 /** Index is the number on the wire. */
 export const INSTRUMENT_ACTIONS = ['listed', 'changed', 'delisted'] as const;

@@ -1,0 +1,188 @@
+// Owns the MessagePack form of every frame: positional arrays, [type, ...]. proto/frames.md lists the positions.
+// Called by the flush and by the send queue. Invariant: times in data frames are lags behind the `time` frame, which
+// states the gateway's time; publish = gateway - publishLag, exchange = publish - exchangeLag.
+
+import {
+  type AckFrame,
+  type BookFrame,
+  END_REASONS,
+  type Frame,
+  FrameType,
+  GAP_REASONS,
+  INSTRUMENT_ACTIONS,
+  type PartFrame,
+  RESET_REASONS,
+  SIDES,
+  STATUSES,
+  type Stamp,
+  TRADE_KINDS,
+} from './frames.ts';
+import type { ByteWriter } from './writer.ts';
+
+export function encodeMsgpack(w: ByteWriter, frame: Frame): void {
+  switch (frame.type) {
+    case 'book':
+      return book(w, frame);
+    case 'time':
+      w.array(2);
+      w.integer(FrameType.time);
+      return w.integer(frame.timeUs);
+    case 'quote':
+      stamp(w, 10, FrameType.quote, frame);
+      w.integerOrNil(frame.bidPrice);
+      w.integer(frame.bidSize);
+      w.integerOrNil(frame.askPrice);
+      return w.integer(frame.askSize);
+    case 'trade':
+      stamp(w, 11, FrameType.trade, frame);
+      if (typeof frame.id === 'string') w.string(frame.id);
+      else w.integer(frame.id);
+      w.integer(numberOf(TRADE_KINDS, frame.kind));
+      w.integer(numberOf(SIDES, frame.side));
+      w.integer(frame.price);
+      return w.integer(frame.size);
+    case 'status':
+      stamp(w, 8, FrameType.status, frame);
+      w.integer(numberOf(STATUSES, frame.status));
+      return frame.reason === null ? w.nil() : w.string(frame.reason);
+    case 'part':
+      return part(w, frame);
+    case 'topic':
+      w.array(10);
+      w.integer(FrameType.topic);
+      w.integer(frame.topic);
+      w.string(frame.channel);
+      w.string(frame.symbol);
+      w.integer(frame.epoch);
+      w.integer(frame.priceScale);
+      w.integer(frame.sizeScale);
+      w.integer(frame.stride);
+      w.integer(frame.tickSize);
+      return w.integer(frame.lotSize);
+    case 'health':
+      w.array(4);
+      w.integer(FrameType.health);
+      w.integer(frame.topic);
+      w.integer(numberOf(STATUSES, frame.status));
+      return w.integer(frame.ageMs);
+    case 'gap':
+      w.array(5);
+      w.integer(FrameType.gap);
+      w.integer(frame.topic);
+      w.integer(frame.firstSeq);
+      w.integer(frame.lastSeq);
+      return w.integer(numberOf(GAP_REASONS, frame.reason));
+    case 'reset':
+      w.array(4);
+      w.integer(FrameType.reset);
+      w.integer(frame.topic);
+      w.integer(frame.seq);
+      return w.integer(numberOf(RESET_REASONS, frame.reason));
+    case 'end':
+      w.array(3);
+      w.integer(FrameType.end);
+      w.integer(frame.topic);
+      return w.integer(numberOf(END_REASONS, frame.reason));
+    case 'instrument':
+      w.array(7);
+      w.integer(FrameType.instrument);
+      w.integer(numberOf(INSTRUMENT_ACTIONS, frame.action));
+      w.string(frame.symbol);
+      w.integer(frame.priceScale);
+      w.integer(frame.sizeScale);
+      w.integer(frame.tickSize);
+      return w.integer(frame.lotSize);
+    case 'welcome':
+      w.array(6);
+      w.integer(FrameType.welcome);
+      w.string(frame.version);
+      w.string(frame.server);
+      w.string(frame.session);
+      w.integer(frame.timeUs);
+      w.array(3);
+      w.integer(frame.limits.requestBytes);
+      w.integer(frame.limits.symbolsPerRequest);
+      return w.integer(frame.limits.subscriptions);
+    case 'ack':
+      return ack(w, frame);
+    case 'error':
+      w.array(5);
+      w.integer(FrameType.error);
+      w.integerOrNil(frame.id);
+      w.string(frame.code);
+      w.string(frame.message);
+      return w.string(frame.action);
+    case 'pong':
+      w.array(3);
+      w.integer(FrameType.pong);
+      w.integer(frame.id);
+      return w.integer(frame.timeUs);
+  }
+}
+
+function numberOf(names: readonly string[], name: string): number {
+  const index = names.indexOf(name);
+  if (index < 0) throw new TypeError(`${name} has no number on the wire`);
+  return index;
+}
+
+function stamp(w: ByteWriter, elements: number, type: number, frame: Stamp): void {
+  w.array(elements);
+  w.integer(type);
+  w.integer(frame.topic);
+  w.integer(frame.seq);
+  w.integer(frame.seq - frame.fromSeq);
+  w.integer(frame.gatewayUs - frame.publishUs);
+  w.integerOrNil(frame.exchangeUs === null ? null : frame.publishUs - frame.exchangeUs);
+}
+
+function book(w: ByteWriter, frame: BookFrame): void {
+  stamp(w, frame.parts > 0 ? 11 : 10, FrameType.book, frame);
+  w.integer(frame.depth);
+  w.integer(frame.checksum);
+  levels(w, frame.bids);
+  levels(w, frame.asks);
+  if (frame.parts > 0) w.integer(frame.parts);
+}
+
+function part(w: ByteWriter, frame: PartFrame): void {
+  w.array(9);
+  w.integer(FrameType.part);
+  w.integer(frame.topic);
+  w.integer(frame.seq);
+  w.integer(frame.seq - frame.fromSeq);
+  w.integer(frame.depth);
+  w.integer(frame.index);
+  w.integer(frame.count);
+  levels(w, frame.bids);
+  levels(w, frame.asks);
+}
+
+function levels(w: ByteWriter, flat: readonly number[]): void {
+  w.array(flat.length);
+  w.integers(flat, flat.length);
+}
+
+function ack(w: ByteWriter, frame: AckFrame): void {
+  w.array(5);
+  w.integer(FrameType.ack);
+  w.integer(frame.id);
+  w.string(frame.op);
+  w.array(frame.accepted.length);
+  for (const { symbol, topic, depth, intervalMs, mode } of frame.accepted) {
+    w.array(5);
+    w.string(symbol);
+    w.integer(topic);
+    w.integer(depth);
+    w.integer(intervalMs);
+    w.string(mode);
+  }
+  w.array(frame.refused.length);
+  for (const { symbol, code, message, action } of frame.refused) {
+    w.array(4);
+    w.string(symbol);
+    w.string(code);
+    w.string(message);
+    w.string(action);
+  }
+}

@@ -1,0 +1,118 @@
+// Owns what clients may ask for, and the reading of it from either codec. Called by the session for every message.
+// Invariant: what comes out has the documented shape, or is a fault of the catalogue; unknown fields are refused.
+
+import Type, { type Static, type TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { DecodeError } from './codec.ts';
+import { type ErrorCode, type Fault, fault } from './errors.ts';
+import { CHANNELS, DEPTHS, MODES } from './frames.ts';
+import { unpackAll } from './unpack.ts';
+
+const id = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const channel = Type.Enum([...CHANNELS]);
+const symbols = Type.Array(Type.String({ maxLength: 64 }), { minItems: 1 });
+const seq = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const depth = Type.Enum([...DEPTHS]);
+
+/** Where a client stands: it holds the best `depth` levels (0: all) of the topic's `epoch` at `seq`. */
+const CursorSchema = Type.Object({ epoch: seq, seq, depth: Type.Optional(depth) }, { additionalProperties: false });
+
+const SCHEMAS = {
+  subscribe: Type.Object(
+    {
+      op: Type.Literal('subscribe'),
+      id,
+      channel,
+      symbols,
+      depth: Type.Optional(depth),
+      interval: Type.Optional(Type.Number({ minimum: 0, maximum: 60_000 })),
+      mode: Type.Optional(Type.Enum([...MODES])),
+      priority: Type.Optional(Type.Integer({ minimum: 0, maximum: 9 })),
+      last: Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
+      cursor: Type.Optional(Type.Record(Type.String(), CursorSchema)),
+    },
+    { additionalProperties: false },
+  ),
+  unsubscribe: Type.Object({ op: Type.Literal('unsubscribe'), id, channel, symbols }, { additionalProperties: false }),
+  resync: Type.Object({ op: Type.Literal('resync'), id, channel, symbols }, { additionalProperties: false }),
+  instruments: Type.Object(
+    { op: Type.Literal('instruments'), id, watch: Type.Optional(Type.Boolean()) },
+    { additionalProperties: false },
+  ),
+  ping: Type.Object({ op: Type.Literal('ping'), id }, { additionalProperties: false }),
+};
+
+export type SubscribeRequest = Static<typeof SCHEMAS.subscribe>;
+export type UnsubscribeRequest = Static<typeof SCHEMAS.unsubscribe>;
+export type ResyncRequest = Static<typeof SCHEMAS.resync>;
+export type InstrumentsRequest = Static<typeof SCHEMAS.instruments>;
+export type PingRequest = Static<typeof SCHEMAS.ping>;
+export type Request = SubscribeRequest | UnsubscribeRequest | ResyncRequest | InstrumentsRequest | PingRequest;
+export type Cursor = Static<typeof CursorSchema>;
+
+/** A request that can't be carried out, with its id where that could be read. */
+export interface BadRequest {
+  readonly id: number | null;
+  readonly fault: Fault;
+}
+
+const compiled = Object.fromEntries(
+  Object.entries(SCHEMAS).map(([op, schema]) => [op, Compile(schema as TSchema)]),
+) as unknown as Record<string, ReturnType<typeof Compile>>;
+
+/** The field at fault decides the code. */
+const CODE_OF_FIELD: Readonly<Record<string, ErrorCode>> = {
+  channel: 'unknown-channel',
+  depth: 'bad-depth',
+  interval: 'bad-interval',
+  mode: 'bad-mode',
+};
+
+/**
+ * The values of one message, not yet checked.
+ * @returns a fault where the bytes are no MessagePack or JSON at all.
+ */
+export function readMessage(message: Uint8Array, binary: boolean): unknown[] | Fault {
+  try {
+    return binary ? unpackAll(message) : readJsonLines(message);
+  } catch (error) {
+    return fault('bad-frame', error instanceof DecodeError ? error.message : 'not JSON');
+  }
+}
+
+function readJsonLines(message: Uint8Array): unknown[] {
+  const lines = new TextDecoder('utf-8', { fatal: true }).decode(message).split('\n');
+  const values = lines.filter((line) => line.trim() !== '').map((line) => JSON.parse(line) as unknown);
+  if (values.length === 0) throw new DecodeError('the message is empty');
+  return values;
+}
+
+/** The request that a value is, or what is wrong with it. */
+export function readRequest(value: unknown): Request | BadRequest {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return { id: null, fault: fault('bad-request', 'a request is a map') };
+  }
+  const { op, id: given } = value as { op?: unknown; id?: unknown };
+  const requestId = Number.isSafeInteger(given) && (given as number) >= 0 ? (given as number) : null;
+  if (typeof op !== 'string' || !Object.hasOwn(SCHEMAS, op)) {
+    return { id: requestId, fault: fault('unknown-op', shown(op)) };
+  }
+  const check = compiled[op]!;
+  if (check.Check(value)) return value as Request;
+  return { id: requestId, fault: faultOf(value as Record<string, unknown>, check) };
+}
+
+function faultOf(value: Record<string, unknown>, check: ReturnType<typeof Compile>): Fault {
+  const [first] = check.Errors(value);
+  const path = first?.instancePath.split('/') ?? [];
+  const field = path[1] ?? '';
+  const code = path.length === 2 && value[field] !== undefined ? (CODE_OF_FIELD[field] ?? 'bad-request') : 'bad-request';
+  if (field === '') return fault('bad-request', first?.message ?? 'unknown field');
+  return fault(code, `${path.slice(1).join('.')}: ${shown(value[field])}`.slice(0, 120));
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return 'missing';
+  if (typeof value === 'string') return value.slice(0, 48);
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : typeof value;
+}
