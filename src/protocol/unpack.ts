@@ -7,7 +7,8 @@ import { DecodeError } from './codec.ts';
 
 const NESTING_MAX = 8;
 /** 64-bit integers beyond 2^53 come out as BigInt, which no schema of ours accepts: they are refused, never rounded. */
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'auto' });
+// 'auto' is in msgpackr's documentation, its types lack it.
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'auto' as 'bigint' });
 
 /**
  * All values of a message, which may hold several back to back.

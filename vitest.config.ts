@@ -1,0 +1,18 @@
+// Owns how the tests run: real processes, no retries, generous timeouts for machines of two cores.
+
+import { defineConfig } from 'vitest/config';
+import { PlainSummary } from './scripts/plain-summary.ts';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    // uWebSockets.js is native: a crash ends one file's process, not the run.
+    pool: 'forks',
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    retry: 0,
+    // Milliseconds from which a test is named with its time in the output.
+    slowTestThreshold: 2_000,
+    reporters: ['default', new PlainSummary()],
+  },
+});
