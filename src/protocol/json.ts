@@ -1,118 +1,231 @@
 // Owns the JSON form of every frame: one object per line, prices and sizes as decimal strings, times in microseconds.
-// For people and for wscat; MessagePack is what the SDKs ask for. Invariant: the same stream as MessagePack, field for field.
+// For people and for wscat; MessagePack is what the SDKs ask for. One table of fields drives both ways.
+// Invariant: the same stream as MessagePack, field for field; bytes that break the protocol throw DecodeError.
 
-import { formatDecimal, parseDecimal } from './decimal.ts';
 import { DecodeError, type Decoder, type TopicContext } from './codec.ts';
-import type { BookFrame, FlatLevels, Frame, PartFrame, QuoteFrame, TopicFrame, TradeFrame } from './frames.ts';
+import { formatDecimal, parseDecimal, SCALE_MAX } from './decimal.ts';
+import {
+  type Accepted,
+  CHANNELS,
+  END_REASONS,
+  type FlatLevels,
+  type Frame,
+  GAP_REASONS,
+  INSTRUMENT_ACTIONS,
+  MODES,
+  RESET_REASONS,
+  type Refused,
+  SIDES,
+  STATUSES,
+  TRADE_KINDS,
+  type WelcomeFrame,
+} from './frames.ts';
 import type { ByteWriter } from './writer.ts';
 
-const PRICE_FIELDS = ['price', 'bidPrice', 'askPrice'];
-const SIZE_FIELDS = ['size', 'bidSize', 'askSize'];
+/** What a field needs to know of its topic: digits after the point, numbers per level. */
+type Scales = Pick<TopicContext, 'priceScale' | 'sizeScale' | 'stride'>;
 
-export function encodeJson(writer: ByteWriter, frame: Frame, topic?: TopicContext): void {
-  writer.text(`${JSON.stringify(plain(frame, topic))}\n`);
+/** One field's way to JSON and back. What `write` leaves undefined is not on the wire. */
+interface Field {
+  write(value: unknown, scales: Scales): unknown;
+  read(value: unknown, scales: Scales): unknown;
+}
+type FieldsOf<F> = { readonly [K in Exclude<keyof F, 'type'>]: Field };
+
+const asIs = (value: unknown): unknown => value;
+
+const integer: Field = { write: asIs, read: (value) => wanted(Number.isSafeInteger(value), value, 'integer') };
+const text: Field = { write: asIs, read: (value) => wanted(typeof value === 'string', value, 'string') };
+const tradeId: Field = {
+  write: asIs,
+  read: (value) => (typeof value === 'string' ? value : integer.read(value, NONE)),
+};
+const price: Field = decimal((scales) => scales.priceScale);
+const size: Field = decimal((scales) => scales.sizeScale);
+
+function decimal(scaleOf: (scales: Scales) => number): Field {
+  return {
+    write: (value, scales) => formatDecimal(value as number, scaleOf(scales)),
+    read: (value, scales) => mantissa(value, scaleOf(scales)),
+  };
 }
 
-function plain(frame: Frame, topic: TopicContext | undefined): object {
-  switch (frame.type) {
-    case 'book':
-    case 'part':
-      return bookObject(frame, needed(topic));
-    case 'quote':
-    case 'trade':
-      return decimals(frame, needed(topic));
-    case 'status':
-      return named(frame, needed(topic));
-    case 'topic':
-    case 'instrument': {
-      const { tickSize, lotSize, ...rest } = frame;
-      return {
-        ...rest,
-        tickSize: formatDecimal(tickSize, frame.priceScale),
-        lotSize: formatDecimal(lotSize, frame.sizeScale),
-      };
-    }
-    default:
-      return frame;
-  }
+function orNull(field: Field): Field {
+  return {
+    write: (value, scales) => (value === null ? null : field.write(value, scales)),
+    read: (value, scales) => (value === null ? null : field.read(value, scales)),
+  };
 }
 
-function named<F extends object>(frame: F, { channel, symbol }: TopicContext): object {
-  const { type, ...rest } = frame as F & { type: string };
-  return { type, channel, symbol, ...rest };
-}
-
-function bookObject(frame: BookFrame | PartFrame, topic: TopicContext): object {
-  const { stride, bids, asks, ...rest } = frame;
-  const { parts, ...whole } = { parts: 0, ...rest };
-  return named(
-    {
-      ...whole,
-      ...(parts > 0 ? { parts } : {}),
-      bids: levelRows(bids, stride, topic),
-      asks: levelRows(asks, stride, topic),
+/** One of a list of names. In a list that may grow within v1, a name that is not known yet reads as `other`. */
+function oneOf(names: readonly string[], list: 'fixed' | 'growing'): Field {
+  return {
+    write: (value) => {
+      if (!names.includes(value as string)) throw new TypeError(`${String(value)} has no name on the wire`);
+      return value;
     },
-    topic,
-  );
+    read: (value) => {
+      const known = names.includes(value as string);
+      if (known || list === 'fixed') return wanted(known, value, `one of ${names.join(', ')}`);
+      text.read(value, NONE);
+      return 'other';
+    },
+  };
 }
 
-function levelRows(flat: FlatLevels, stride: number, { priceScale, sizeScale }: TopicContext): (string | number)[][] {
-  const rows: (string | number)[][] = [];
-  for (let i = 0; i < flat.length; i += stride) {
-    const row: (string | number)[] = [formatDecimal(flat[i]!, priceScale), formatDecimal(flat[i + 1]!, sizeScale)];
-    if (stride === 3) row.push(flat[i + 2]!);
-    rows.push(row);
-  }
-  return rows;
+/** An object within a frame. */
+function nested<T extends object>(fields: FieldsOf<T>): Field {
+  const entries = Object.entries<Field>(fields);
+  return {
+    write: (value, scales) => written(value as Record<string, unknown>, entries, {}, scales),
+    read: (value, scales) => fieldsRead(objectOf(value), entries, {}, scales),
+  };
 }
 
-function decimals(frame: QuoteFrame | TradeFrame, topic: TopicContext): object {
-  const out: Record<string, unknown> = { ...frame };
-  for (const field of PRICE_FIELDS) if (typeof out[field] === 'number') out[field] = formatDecimal(out[field], topic.priceScale);
-  for (const field of SIZE_FIELDS) if (typeof out[field] === 'number') out[field] = formatDecimal(out[field], topic.sizeScale);
-  return named(out, topic);
+function listOf(field: Field): Field {
+  return {
+    write: (value, scales) => (value as unknown[]).map((each) => field.write(each, scales)),
+    read: (value, scales) =>
+      (wanted(Array.isArray(value), value, 'list') as unknown[]).map((each) => field.read(each, scales)),
+  };
 }
 
-function needed(topic: TopicContext | undefined): TopicContext {
-  if (topic === undefined) throw new TypeError('a data frame in JSON needs its topic');
-  return topic;
-}
-
-/** Fields that each type has; a frame without one of them is malformed. */
-const STAMP = ['topic', 'fromSeq', 'seq', 'exchangeUs', 'publishUs', 'gatewayUs'];
-const FIELDS: Readonly<Record<Frame['type'], readonly string[]>> = {
-  welcome: ['version', 'server', 'session', 'timeUs', 'limits'],
-  ack: ['id', 'op', 'accepted', 'refused'],
-  error: ['id', 'code', 'message', 'action'],
-  pong: ['id', 'timeUs'],
-  time: ['timeUs'],
-  topic: ['topic', 'channel', 'symbol', 'epoch', 'priceScale', 'sizeScale', 'stride', 'tickSize', 'lotSize'],
-  book: [...STAMP, 'depth', 'checksum', 'bids', 'asks'],
-  part: ['topic', 'fromSeq', 'seq', 'depth', 'index', 'count', 'bids', 'asks'],
-  quote: [...STAMP, 'bidPrice', 'bidSize', 'askPrice', 'askSize'],
-  trade: [...STAMP, 'id', 'kind', 'side', 'price', 'size'],
-  status: [...STAMP, 'status', 'reason'],
-  health: ['topic', 'status', 'ageMs'],
-  gap: ['topic', 'firstSeq', 'lastSeq', 'reason'],
-  reset: ['topic', 'seq', 'reason'],
-  end: ['topic', 'reason'],
-  instrument: ['action', 'symbol', 'priceScale', 'sizeScale', 'tickSize', 'lotSize'],
+const scale: Field = {
+  write: asIs,
+  read: (value) =>
+    wanted(Number.isInteger(value) && (value as number) >= 0 && (value as number) <= SCALE_MAX, value, 'scale'),
+};
+const strideOfTopic: Field = { write: asIs, read: (value) => wanted(value === 2 || value === 3, value, 'stride') };
+/** Books have their topic's stride; it is not repeated. */
+const strideOfBook: Field = { write: () => undefined, read: (_, scales) => scales.stride };
+const parts: Field = {
+  write: (value) => (value === 0 ? undefined : value),
+  read: (value) => (value === undefined ? 0 : integer.read(value, NONE)),
+};
+const levels: Field = {
+  write: (value, scales) => levelRows(value as FlatLevels, scales),
+  read: (value, scales) => flatLevels(value, scales),
 };
 
+const NONE: Scales = { priceScale: 0, sizeScale: 0, stride: 2 };
+const RANGE = { topic: integer, fromSeq: integer, seq: integer };
+const STAMP = { ...RANGE, exchangeUs: orNull(integer), publishUs: integer, gatewayUs: integer };
+const LEVELS = { stride: strideOfBook, bids: levels, asks: levels };
+const SCALES = { priceScale: scale, sizeScale: scale };
+
+/** The fields of each frame in their order on the wire. */
+const FIELDS: { readonly [T in Frame['type']]: FieldsOf<Extract<Frame, { type: T }>> } = {
+  welcome: {
+    version: text,
+    server: text,
+    session: text,
+    timeUs: integer,
+    limits: nested<WelcomeFrame['limits']>({
+      requestBytes: integer,
+      symbolsPerRequest: integer,
+      subscriptions: integer,
+    }),
+  },
+  ack: {
+    id: integer,
+    op: text,
+    accepted: listOf(
+      nested<Accepted>({
+        symbol: text,
+        topic: integer,
+        depth: integer,
+        intervalMs: integer,
+        mode: oneOf(MODES, 'fixed'),
+      }),
+    ),
+    refused: listOf(nested<Refused>({ symbol: text, code: text, message: text, action: text })),
+  },
+  error: { id: orNull(integer), code: text, message: text, action: text },
+  pong: { id: integer, timeUs: integer },
+  time: { timeUs: integer },
+  topic: {
+    topic: integer,
+    channel: oneOf(CHANNELS, 'fixed'),
+    symbol: text,
+    epoch: integer,
+    ...SCALES,
+    stride: strideOfTopic,
+    tickSize: price,
+    lotSize: size,
+  },
+  book: { ...STAMP, depth: integer, checksum: integer, parts, ...LEVELS },
+  part: { ...RANGE, depth: integer, index: integer, count: integer, ...LEVELS },
+  quote: { ...STAMP, bidPrice: orNull(price), bidSize: size, askPrice: orNull(price), askSize: size },
+  trade: { ...STAMP, id: tradeId, kind: oneOf(TRADE_KINDS, 'fixed'), side: oneOf(SIDES, 'fixed'), price, size },
+  status: { ...STAMP, status: oneOf(STATUSES, 'growing'), reason: orNull(text) },
+  health: { topic: integer, status: oneOf(STATUSES, 'growing'), ageMs: integer },
+  gap: { topic: integer, firstSeq: integer, lastSeq: integer, reason: oneOf(GAP_REASONS, 'growing') },
+  reset: { topic: integer, seq: integer, reason: oneOf(RESET_REASONS, 'growing') },
+  end: { topic: integer, reason: oneOf(END_REASONS, 'growing') },
+  instrument: {
+    action: oneOf(INSTRUMENT_ACTIONS, 'fixed'),
+    symbol: text,
+    ...SCALES,
+    tickSize: price,
+    lotSize: size,
+  },
+};
+
+const ENTRIES = new Map<string, [string, Field][]>(
+  Object.entries(FIELDS).map(([type, fields]) => [type, Object.entries<Field>(fields)]),
+);
+
+/** Frames whose numbers can't be read without their topic, and which name it for people. */
+const DATA = new Set<string>(['book', 'part', 'quote', 'trade', 'status']);
+
+export function encodeJson(writer: ByteWriter, frame: Frame, topic?: TopicContext): void {
+  const out: Record<string, unknown> = { type: frame.type };
+  let scales: Scales = NONE;
+  if (frame.type === 'topic' || frame.type === 'instrument') scales = { stride: 2, ...frame };
+  else if (DATA.has(frame.type)) {
+    if (topic === undefined) throw new TypeError('a data frame in JSON needs its topic');
+    scales = topic;
+    out.channel = topic.channel;
+    out.symbol = topic.symbol;
+  }
+  written(frame as unknown as Record<string, unknown>, ENTRIES.get(frame.type)!, out, scales);
+  writer.text(`${JSON.stringify(out)}\n`);
+}
+
+type Entries = readonly (readonly [string, Field])[];
+
+function written(
+  from: Record<string, unknown>,
+  entries: Entries,
+  out: Record<string, unknown>,
+  scales: Scales,
+): object {
+  for (const [name, field] of entries) out[name] = field.write(from[name], scales);
+  return out;
+}
+
+function fieldsRead(
+  from: Record<string, unknown>,
+  entries: Entries,
+  out: Record<string, unknown>,
+  scales: Scales,
+): object {
+  for (const [name, field] of entries) out[name] = field.read(from[name], scales);
+  return out;
+}
+
 export class JsonDecoder implements Decoder {
-  private readonly topics = new Map<number, TopicFrame>();
+  private readonly topics = new Map<number, Scales>();
   private readonly utf8 = new TextDecoder('utf-8', { fatal: true });
 
   decode(message: Uint8Array): Frame[] {
     const frames: Frame[] = [];
     for (const line of this.lines(message)) {
       const object = parsed(line);
-      const type = object['type'];
+      const type = object.type;
       if (typeof type !== 'string') throw new DecodeError('a frame without a type');
-      if (!Object.hasOwn(FIELDS, type)) continue;
-      const missing = FIELDS[type as Frame['type']].find((field) => object[field] === undefined);
-      if (missing !== undefined) throw new DecodeError(`a ${type} frame without ${missing}`);
-      frames.push(this.frame(object, type as Frame['type']));
+      const entries = ENTRIES.get(type);
+      if (entries !== undefined) frames.push(this.frame(object, type, entries));
     }
     return frames;
   }
@@ -129,58 +242,76 @@ export class JsonDecoder implements Decoder {
   }
 
   /** The object with decimals back as mantissas; fields of a later version and those that only people need are left out. */
-  private frame(object: Record<string, unknown>, type: Frame['type']): Frame {
-    const frame: Record<string, unknown> = { type };
-    for (const field of FIELDS[type]) frame[field] = object[field];
-    if (type === 'topic' || type === 'instrument') {
-      frame['tickSize'] = mantissa(object['tickSize'], Number(object['priceScale']));
-      frame['lotSize'] = mantissa(object['lotSize'], Number(object['sizeScale']));
-      if (type === 'topic') this.topics.set(Number(object['topic']), frame as unknown as TopicFrame);
-      return frame as unknown as Frame;
+  private frame(object: Record<string, unknown>, type: string, entries: Entries): Frame {
+    try {
+      const frame = fieldsRead(object, entries, { type }, this.scales(object, type)) as Frame;
+      if (frame.type === 'topic') this.topics.set(frame.topic, frame);
+      if ('fromSeq' in frame && (frame.fromSeq < 0 || frame.fromSeq > frame.seq)) {
+        throw new DecodeError(`a range from ${frame.fromSeq} to ${frame.seq}`);
+      }
+      return frame;
+    } catch (error) {
+      throw error instanceof DecodeError ? new DecodeError(`${type}: ${error.message}`) : error;
     }
-    if (type === 'book' || type === 'part' || type === 'quote' || type === 'trade') this.numbers(frame, object, type);
-    return frame as unknown as Frame;
   }
 
-  private numbers(frame: Record<string, unknown>, object: Record<string, unknown>, type: Frame['type']): void {
-    const topic = this.topics.get(Number(object['topic']));
-    if (topic === undefined) throw new DecodeError(`topic ${String(object['topic'])} was not announced`);
-    if (type === 'book' || type === 'part') {
-      frame['stride'] = topic.stride;
-      if (type === 'book') frame['parts'] = object['parts'] ?? 0;
-      frame['bids'] = flatLevels(object['bids'], topic);
-      frame['asks'] = flatLevels(object['asks'], topic);
-      return;
+  private scales(object: Record<string, unknown>, type: string): Scales {
+    if (type === 'topic' || type === 'instrument') {
+      return fieldsRead(object, Object.entries(SCALES), { stride: 2 }, NONE) as Scales;
     }
-    for (const field of PRICE_FIELDS) if (field in frame && frame[field] !== null) frame[field] = mantissa(frame[field], topic.priceScale);
-    for (const field of SIZE_FIELDS) if (field in frame) frame[field] = mantissa(frame[field], topic.sizeScale);
+    if (!DATA.has(type)) return NONE;
+    const id = integer.read(object.topic, NONE) as number;
+    const scales = this.topics.get(id);
+    if (scales === undefined) throw new DecodeError(`topic ${id} was not announced`);
+    return scales;
   }
 }
 
 function parsed(line: string): Record<string, unknown> {
-  let value: unknown;
   try {
-    value = JSON.parse(line);
-  } catch {
-    throw new DecodeError('a line that is not JSON');
+    return objectOf(JSON.parse(line));
+  } catch (error) {
+    throw error instanceof DecodeError ? error : new DecodeError('a line that is not JSON');
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new DecodeError('a line that is no object');
-  return value as Record<string, unknown>;
 }
 
-function flatLevels(rows: unknown, { stride, priceScale, sizeScale }: TopicFrame): number[] {
-  if (!Array.isArray(rows)) throw new DecodeError('levels that are no list');
+function objectOf(value: unknown): Record<string, unknown> {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return wanted(isObject, value, 'object') as Record<string, unknown>;
+}
+
+function wanted(isIt: boolean, value: unknown, what: string): unknown {
+  if (!isIt)
+    throw new DecodeError(`${value === undefined ? 'a field is missing' : `${typeof value} found`}, wanted: ${what}`);
+  return value;
+}
+
+function levelRows(flat: FlatLevels, { priceScale, sizeScale, stride }: Scales): (string | number)[][] {
+  const rows: (string | number)[][] = [];
+  for (let i = 0; i < flat.length; i += stride) {
+    const row: (string | number)[] = [formatDecimal(flat[i]!, priceScale), formatDecimal(flat[i + 1]!, sizeScale)];
+    if (stride === 3) row.push(flat[i + 2]!);
+    rows.push(row);
+  }
+  return rows;
+}
+
+function flatLevels(rows: unknown, { priceScale, sizeScale, stride }: Scales): number[] {
   const flat: number[] = [];
-  for (const row of rows) {
+  for (const row of wanted(Array.isArray(rows), rows, 'list') as unknown[]) {
     if (!Array.isArray(row) || row.length < stride) throw new DecodeError(`a level that is not ${stride} values`);
     flat.push(mantissa(row[0], priceScale), mantissa(row[1], sizeScale));
-    if (stride === 3) flat.push(Number(row[2]));
+    if (stride === 3) flat.push(integer.read(row[2], NONE) as number);
   }
   return flat;
 }
 
-function mantissa(text: unknown, scale: number): number {
-  const value = typeof text === 'string' ? parseDecimal(text, scale) : 'syntax';
-  if (typeof value === 'string') throw new DecodeError(`${String(text)} is no decimal with ${scale} digits (${value})`);
-  return value;
+function mantissa(value: unknown, scale: number): number {
+  const read = typeof value === 'string' ? parseDecimal(value, scale) : 'syntax';
+  if (typeof read === 'string') throw new DecodeError(`${shown(value)} is no decimal with ${scale} digits (${read})`);
+  return read;
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? value.slice(0, 32) : typeof value;
 }

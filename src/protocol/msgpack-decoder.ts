@@ -2,6 +2,7 @@
 // Invariant: unknown types and trailing elements are skipped; bytes that break the protocol throw DecodeError.
 
 import { DecodeError, type Decoder } from './codec.ts';
+import { SCALE_MAX } from './decimal.ts';
 import {
   type AckFrame,
   CHANNELS,
@@ -11,11 +12,11 @@ import {
   GAP_REASONS,
   INSTRUMENT_ACTIONS,
   MODES,
+  type Other,
   RESET_REASONS,
   SIDES,
   STATUSES,
   type Stamp,
-  type Other,
   type TopicFrame,
   TRADE_KINDS,
 } from './frames.ts';
@@ -110,7 +111,7 @@ export class MsgpackDecoder implements Decoder {
       case FrameType.part: {
         const topic = r.integer();
         const seq = r.integer();
-        const fromSeq = seq - r.integer();
+        const fromSeq = fromSeqOf(seq, r.integer());
         const depth = r.integer();
         const index = r.integer();
         const count = r.integer();
@@ -139,8 +140,8 @@ export class MsgpackDecoder implements Decoder {
           type: 'instrument',
           action: named(INSTRUMENT_ACTIONS, r.integer()),
           symbol: r.string(),
-          priceScale: r.integer(),
-          sizeScale: r.integer(),
+          priceScale: scale(r),
+          sizeScale: scale(r),
           tickSize: r.integer(),
           lotSize: r.integer(),
         };
@@ -170,11 +171,13 @@ export class MsgpackDecoder implements Decoder {
   private stamp(r: ByteReader): Stamp {
     if (this.gatewayUs === 0) throw new DecodeError('a data frame without a time frame before it in the message');
     const topic = r.integer();
+    this.stride(topic);
     const seq = r.integer();
-    const fromSeq = seq - r.integer();
-    const publishUs = this.gatewayUs - r.integer();
+    const fromSeq = fromSeqOf(seq, r.integer());
+    const publishUs = earlier(this.gatewayUs, r.integer());
     const lagUs = r.integerOrNil();
-    return { topic, fromSeq, seq, exchangeUs: lagUs === null ? null : publishUs - lagUs, publishUs, gatewayUs: this.gatewayUs };
+    const exchangeUs = lagUs === null ? null : earlier(publishUs, lagUs);
+    return { topic, fromSeq, seq, exchangeUs, publishUs, gatewayUs: this.gatewayUs };
   }
 
   private stride(topic: number): number {
@@ -190,8 +193,8 @@ export class MsgpackDecoder implements Decoder {
       channel: known(CHANNELS, r.string()),
       symbol: r.string(),
       epoch: r.integer(),
-      priceScale: r.integer(),
-      sizeScale: r.integer(),
+      priceScale: scale(r),
+      sizeScale: scale(r),
       stride: r.integer(),
       tickSize: r.integer(),
       lotSize: r.integer(),
@@ -200,6 +203,23 @@ export class MsgpackDecoder implements Decoder {
     this.strides.set(frame.topic, frame.stride);
     return frame;
   }
+}
+
+function fromSeqOf(seq: number, span: number): number {
+  if (span < 0 || span > seq) throw new DecodeError(`a span of ${span} at seq ${seq}`);
+  return seq - span;
+}
+
+function earlier(timeUs: number, lagUs: number): number {
+  const us = timeUs - lagUs;
+  if (!Number.isSafeInteger(us)) throw new DecodeError('a time beyond 2^53');
+  return us;
+}
+
+function scale(r: ByteReader): number {
+  const digits = r.integer();
+  if (digits < 0 || digits > SCALE_MAX) throw new DecodeError(`a scale of ${digits}`);
+  return digits;
 }
 
 function ack(r: ByteReader): AckFrame {

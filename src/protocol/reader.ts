@@ -3,7 +3,8 @@
 
 import { DecodeError } from './codec.ts';
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+// A leading U+FEFF is part of the text, not a mark to be dropped.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const NESTING_MAX = 16;
 
 export class ByteReader {

@@ -29,7 +29,8 @@ const SCHEMAS = {
       mode: Type.Optional(Type.Enum([...MODES])),
       priority: Type.Optional(Type.Integer({ minimum: 0, maximum: 9 })),
       last: Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
-      cursor: Type.Optional(Type.Record(Type.String(), CursorSchema)),
+      // The pattern takes keys of any characters: `.` would leave those with a line break unchecked.
+      cursor: Type.Optional(Type.Record(Type.String({ pattern: '^[^]*$' }), CursorSchema)),
     },
     { additionalProperties: false },
   ),
@@ -106,7 +107,8 @@ function faultOf(value: Record<string, unknown>, check: ReturnType<typeof Compil
   const [first] = check.Errors(value);
   const path = first?.instancePath.split('/') ?? [];
   const field = path[1] ?? '';
-  const code = path.length === 2 && value[field] !== undefined ? (CODE_OF_FIELD[field] ?? 'bad-request') : 'bad-request';
+  const code =
+    path.length === 2 && value[field] !== undefined ? (CODE_OF_FIELD[field] ?? 'bad-request') : 'bad-request';
   if (field === '') return fault('bad-request', first?.message ?? 'unknown field');
   return fault(code, `${path.slice(1).join('.')}: ${shown(value[field])}`.slice(0, 120));
 }

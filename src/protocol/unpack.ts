@@ -2,6 +2,7 @@
 // Invariant: bytes are checked before msgpackr sees them, so that extensions, binaries, bombs and half values are refused
 // and what comes out are plain values: null, booleans, numbers, strings, arrays, maps with string keys.
 
+import { isUtf8 } from 'node:buffer';
 import { Unpackr } from 'msgpackr';
 import { DecodeError } from './codec.ts';
 
@@ -85,13 +86,19 @@ function checkMap(bytes: Uint8Array, start: number, entries: number, nesting: nu
   let at = start;
   for (let i = 0; i < entries; i++) {
     const head = bytes[at] ?? 0;
-    if ((head & 0xe0) !== 0xa0 && (head < 0xd9 || head > 0xdb)) throw new DecodeError('a map with a key that is no string');
+    if ((head & 0xe0) !== 0xa0 && (head < 0xd9 || head > 0xdb))
+      throw new DecodeError('a map with a key that is no string');
     at = checkValue(bytes, checkValue(bytes, at, nesting + 1), nesting + 1);
   }
   return at;
 }
 
-const checkString = ends;
+/** msgpackr puts U+FFFD where a string is not UTF-8: a symbol or a reason would be changed in silence. */
+function checkString(bytes: Uint8Array, at: number, size: number): number {
+  const end = ends(bytes, at, size);
+  if (!isUtf8(bytes.subarray(at, end))) throw new DecodeError('a string that is not UTF-8');
+  return end;
+}
 
 function ends(bytes: Uint8Array, at: number, size: number): number {
   if (size > bytes.length - at) throw new DecodeError('the message ends inside a value');

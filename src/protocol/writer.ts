@@ -28,6 +28,13 @@ export class ByteWriter {
     return this.bytes.slice(start, this.length);
   }
 
+  /** Bytes that are already whole values. */
+  append(bytes: Uint8Array): void {
+    this.reserve(bytes.length);
+    this.bytes.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
   nil(): void {
     this.reserve(1);
     this.bytes[this.length++] = 0xc0;

@@ -1,0 +1,155 @@
+// Owns sequencing within one process: the default bus. It is the only writer of its topics, so a crossed book is refused here.
+// Called by publishing; calls its listeners in the same turn. Invariant: an update is applied to the sequencer's own state
+// before anyone hears of it, and a refused one leaves no trace.
+
+import type { Clock } from '../ports/clock.ts';
+import { Book } from '../market/book.ts';
+import { checkUpdate } from '../market/guard.ts';
+import { type InstrumentEvent, type Instruments, sameScales } from '../market/instrument.ts';
+import { channelOf, type Quote, type StatusChange, type Update, type UpdateChannel } from '../market/update.ts';
+import { type Fault, fault } from '../protocol/errors.ts';
+import type { Bus, BusListener, Entry, Publication, Published, TopicState } from './bus.ts';
+
+export interface MemoryBusOptions {
+  readonly clock: Clock;
+  readonly instruments: Instruments;
+  /** A random non-zero integer below 2^48: the name of an epoch. */
+  readonly newEpoch: () => number;
+  /** Entries kept per topic for `log`. */
+  readonly logEntriesMax: number;
+}
+
+const CHANNELS: readonly UpdateChannel[] = ['book', 'quote', 'trade', 'status'];
+
+/** The sequencer's state of one topic. */
+class Sequencer {
+  seq = 0;
+  exchangeUs: number | null = null;
+  publishUs = 0;
+  hasSnapshot = false;
+  readonly book: Book | null;
+  last: Quote | StatusChange | null = null;
+  /** Circular: the entry of seq n stands at n modulo its capacity. */
+  readonly entries: Entry[] = [];
+  readonly listeners = new Set<BusListener>();
+
+  constructor(
+    channel: UpdateChannel,
+    public epoch: number,
+  ) {
+    this.book = channel === 'book' ? new Book() : null;
+  }
+}
+
+export class MemoryBus implements Bus {
+  private readonly sequencers = new Map<string, Sequencer>();
+
+  constructor(private readonly options: MemoryBusOptions) {
+    options.instruments.watch((event) => this.instrumentChanged(event));
+  }
+
+  async publish(publications: readonly Publication[]): Promise<Published[]> {
+    return publications.map((publication) => this.publishOne(publication));
+  }
+
+  subscribe(channel: UpdateChannel, symbol: string, listener: BusListener): () => void {
+    this.sequencer(channel, symbol).listeners.add(listener);
+    return () => {
+      const sequencer = this.sequencer(channel, symbol);
+      sequencer.listeners.delete(listener);
+      // Nothing published and nobody listening: a topic that was only looked at leaves nothing behind.
+      if (sequencer.seq === 0 && sequencer.listeners.size === 0) this.sequencers.delete(`${channel}:${symbol}`);
+    };
+  }
+
+  async log(channel: UpdateChannel, symbol: string, fromSeq: number): Promise<Entry[]> {
+    return this.held(this.sequencer(channel, symbol), fromSeq);
+  }
+
+  async load(channel: UpdateChannel, symbol: string): Promise<TopicState> {
+    const sequencer = this.sequencer(channel, symbol);
+    const { epoch, seq, exchangeUs, publishUs, book, last } = sequencer;
+    const recent = channel === 'trade' ? this.held(sequencer, 0) : [];
+    return { epoch, seq, exchangeUs, publishUs, book: book === null ? null : book.state(), last, recent };
+  }
+
+  private publishOne({ symbol, update, exchangeUs }: Publication): Published {
+    const instrument = this.options.instruments.get(symbol);
+    if (instrument === undefined) return { refused: fault('unknown-symbol', symbol) };
+    const sequencer = this.sequencer(channelOf(update), symbol);
+    const refused = checkUpdate(instrument, update) ?? stateFault(sequencer, update);
+    if (refused !== null) return { refused };
+    const entry: Entry = { seq: sequencer.seq + 1, update, exchangeUs, publishUs: this.options.clock.nowUs() };
+    applyTo(sequencer, entry);
+    sequencer.entries[entry.seq % this.options.logEntriesMax] = entry;
+    for (const listener of sequencer.listeners) listener.entry(entry);
+    return { epoch: sequencer.epoch, seq: entry.seq };
+  }
+
+  private held({ seq, entries }: Sequencer, fromSeq: number): Entry[] {
+    const held: Entry[] = [];
+    for (let wanted = Math.max(fromSeq + 1, seq - this.options.logEntriesMax + 1, 1); wanted <= seq; wanted++) {
+      held.push(entries[wanted % this.options.logEntriesMax]!);
+    }
+    return held;
+  }
+
+  private sequencer(channel: UpdateChannel, symbol: string): Sequencer {
+    const key = `${channel}:${symbol}`;
+    let sequencer = this.sequencers.get(key);
+    if (sequencer === undefined) {
+      sequencer = new Sequencer(channel, this.options.newEpoch());
+      this.sequencers.set(key, sequencer);
+    }
+    return sequencer;
+  }
+
+  private instrumentChanged(event: InstrumentEvent): void {
+    const { symbol } = event.instrument;
+    if (event.action === 'changed' && !sameScales(event.before, event.instrument)) this.renew(symbol);
+    if (event.action === 'delisted') this.renew(symbol);
+  }
+
+  /** Starts a new epoch in all of an instrument's topics; listeners stay. */
+  private renew(symbol: string): void {
+    for (const channel of CHANNELS) {
+      const before = this.sequencers.get(`${channel}:${symbol}`);
+      if (before === undefined) continue;
+      const after = new Sequencer(channel, this.options.newEpoch());
+      if (before.listeners.size === 0) this.sequencers.delete(`${channel}:${symbol}`);
+      else this.sequencers.set(`${channel}:${symbol}`, after);
+      for (const listener of before.listeners) {
+        after.listeners.add(listener);
+        listener.epoch(after.epoch);
+      }
+    }
+  }
+}
+
+/** What only the present state can tell: a delta before any snapshot, a book that would be crossed. */
+function stateFault(sequencer: Sequencer, update: Update): Fault | null {
+  const { book } = sequencer;
+  if (book === null) return null;
+  if (update.kind === 'delta') {
+    if (!sequencer.hasSnapshot) return fault('needs-snapshot');
+    return book.wouldCross(update.bids, update.asks) ? fault('crossed') : null;
+  }
+  if (update.kind !== 'snapshot') return null;
+  return new Book().wouldCross(update.bids, update.asks) ? fault('crossed') : null;
+}
+
+function applyTo(sequencer: Sequencer, { seq, update, exchangeUs, publishUs }: Entry): void {
+  sequencer.seq = seq;
+  sequencer.exchangeUs = exchangeUs;
+  sequencer.publishUs = publishUs;
+  switch (update.kind) {
+    case 'delta':
+      return sequencer.book?.applyDelta(update.bids, update.asks, seq);
+    case 'snapshot':
+      sequencer.hasSnapshot = true;
+      return sequencer.book?.applySnapshot(update.bids, update.asks, seq);
+    case 'quote':
+    case 'status':
+      sequencer.last = update;
+  }
+}

@@ -1,0 +1,276 @@
+// Owns one client's connection: its send queue (a bounded control lane first, then the subscriptions that are behind, by
+// priority) and its subscriptions. The gateway feeds it socket events, the flush pumps it. Invariant: while the socket is
+// backlogged nothing is sent and nothing is queued but control frames: what the client misses meanwhile is a cursor.
+
+import type { Socket } from '../ports/socket.ts';
+import type { Codec } from '../protocol/codec.ts';
+import { CloseCode } from '../protocol/errors.ts';
+import type { Frame } from '../protocol/frames.ts';
+import { ByteWriter } from '../protocol/writer.ts';
+import type { Answer } from '../topics/answer.ts';
+import { PART_BYTES_MAX } from '../topics/chunks.ts';
+import type { Flush } from '../topics/flush.ts';
+import { Recipient } from '../topics/recipient.ts';
+import type { Subscription } from '../topics/subscription.ts';
+import type { Topics } from '../topics/topics.ts';
+
+export interface ConnectionLimits {
+  /** Bytes of control frames that may wait for a client that does not read. */
+  readonly controlBytesMax: number;
+}
+
+/** What happened to all connections together; metrics read it. */
+export interface ConnectionCounters {
+  stalls: number;
+  drains: number;
+  pumps: number;
+  slowControlCloses: number;
+}
+
+export interface ConnectionOptions {
+  readonly id: string;
+  readonly socket: Socket;
+  readonly codec: Codec;
+  readonly flush: Flush;
+  readonly topics: Topics;
+  readonly limits: ConnectionLimits;
+  readonly counters: ConnectionCounters;
+}
+
+/** All pumps run one after the other, so they build their messages in one place. */
+const message = new ByteWriter(4 * PART_BYTES_MAX);
+const controlFrame = new ByteWriter();
+
+export class Connection extends Recipient {
+  readonly id: string;
+  readonly codec: Codec;
+  readonly subscriptions = new Map<string, Subscription>();
+  /** Whether instrument events are wanted. */
+  watchesInstruments = false;
+  private readonly socket: Socket;
+  private state: 'open' | 'backlogged' | 'closed' = 'open';
+  private control: Uint8Array[] = [];
+  private controlBytes = 0;
+  /** Subscriptions that need an answer of their own, in the order in which they fell behind. */
+  private readonly behind = new Set<Subscription>();
+  /** The time base that the message being built has stated; 0: none yet. */
+  private baseUs = 0;
+
+  constructor(private readonly options: ConnectionOptions) {
+    super();
+    this.id = options.id;
+    this.codec = options.codec;
+    this.socket = options.socket;
+  }
+
+  get closed(): boolean {
+    return this.state === 'closed';
+  }
+
+  get backlogged(): boolean {
+    return this.state === 'backlogged';
+  }
+
+  /** Bytes that wait in this process, the socket library's included. */
+  get queuedBytes(): number {
+    return this.controlBytes + (this.state === 'closed' ? 0 : this.socket.bufferedBytes());
+  }
+
+  override transmit(bytes: Uint8Array): void {
+    if (this.state === 'open') this.sent(this.socket.send(bytes, this.codec.binary));
+  }
+
+  override wake(subscription: Subscription): void {
+    if (this.state === 'closed') return;
+    this.behind.add(subscription);
+    if (this.state === 'open') this.options.flush.wake(this);
+  }
+
+  override end(subscription: Subscription): void {
+    this.forget(subscription);
+    this.tell({ type: 'end', topic: subscription.topic.id, reason: 'delisted' });
+  }
+
+  /** Queues a control frame; it goes out at the end of this turn, before any data that waits. */
+  tell(frame: Frame): void {
+    if (this.state === 'closed') return;
+    controlFrame.length = 0;
+    this.codec.encode(controlFrame, frame);
+    this.controlBytes += controlFrame.length;
+    if (this.controlBytes > this.options.limits.controlBytesMax) {
+      this.options.counters.slowControlCloses += 1;
+      return this.close(CloseCode.slowControl, 'slow-control');
+    }
+    this.control.push(controlFrame.copy());
+    if (this.state === 'open') this.options.flush.wake(this);
+  }
+
+  /** The connection no longer has this subscription; the topic has been left already or ended. */
+  forget(subscription: Subscription): void {
+    this.behind.delete(subscription);
+    this.subscriptions.delete(keyOf(subscription));
+  }
+
+  override pump(nowUs: number): void {
+    if (this.state !== 'open') return;
+    this.options.counters.pumps += 1;
+    message.length = 0;
+    this.baseUs = 0;
+    this.pumpControl();
+    for (const subscription of this.byPriority()) {
+      if (this.state !== 'open') return;
+      this.bringUp(subscription, nowUs);
+    }
+    this.sendMessage();
+  }
+
+  /** The socket took everything that it had buffered. */
+  drained(): void {
+    if (this.state !== 'backlogged') return;
+    this.state = 'open';
+    this.options.counters.drains += 1;
+    for (const subscription of this.subscriptions.values()) this.behind.add(subscription);
+    this.options.flush.wake(this);
+  }
+
+  /** Closes from our side. What is in the control lane is sent first where the socket still takes it. */
+  close(code: number, reason: string): void {
+    if (this.state === 'open') {
+      message.length = 0;
+      this.pumpControl();
+      this.sendMessage();
+    }
+    if (this.state !== 'closed') this.socket.close(code, reason);
+    this.shut();
+  }
+
+  /** The socket is gone: leaves all topics. */
+  shut(): void {
+    if (this.state === 'closed') return;
+    this.state = 'closed';
+    this.control = [];
+    this.controlBytes = 0;
+    this.behind.clear();
+    for (const subscription of this.subscriptions.values()) {
+      subscription.topic.remove(subscription);
+      this.options.topics.release(subscription.topic);
+    }
+    this.subscriptions.clear();
+  }
+
+  private pumpControl(): void {
+    for (const frame of this.control) {
+      message.append(frame);
+      this.controlBytes -= frame.length;
+    }
+    this.control.length = 0;
+  }
+
+  private byPriority(): Subscription[] {
+    const waiting = [...this.behind];
+    return waiting.length < 2 ? waiting : waiting.sort((a, b) => b.priority - a.priority);
+  }
+
+  /** Puts what a subscription lacks into the message; it is in step afterwards unless the socket stops taking. */
+  private bringUp(subscription: Subscription, nowUs: number): void {
+    const { topic } = subscription;
+    if (!topic.ready) return;
+    if (subscription.answer !== null && subscription.answer.epoch !== topic.epoch) subscription.answer = null;
+    if (subscription.answer === null && !this.beginAnswer(subscription, nowUs)) return;
+    const { answer } = subscription;
+    if (answer === null) return;
+    while (subscription.nextChunk < answer.chunks.length) {
+      const chunk = answer.chunks[subscription.nextChunk]!;
+      if (message.length > 0 && message.length + chunk.bytes.length > PART_BYTES_MAX) {
+        this.sendMessage();
+        if (this.state !== 'open') return;
+      }
+      this.setBase(chunk.gatewayUs);
+      message.append(chunk.bytes);
+      subscription.nextChunk += 1;
+    }
+    this.finishAnswer(subscription, answer);
+  }
+
+  /** Asks the topic and says what comes before its data. @returns false where nothing is left to send. */
+  private beginAnswer(subscription: Subscription, nowUs: number): boolean {
+    const { topic } = subscription;
+    if (subscription.topicDue) this.write(topic.frame);
+    if (subscription.healthDue) {
+      const ageMs = Math.max(0, Math.round((nowUs - topic.publishUs) / 1_000));
+      this.write({ type: 'health', topic: topic.id, status: topic.health, ageMs });
+    }
+    subscription.topicDue = false;
+    subscription.healthDue = false;
+    if (subscription.inStep) {
+      this.behind.delete(subscription);
+      return false;
+    }
+    const answer = topic.answer(subscription, nowUs);
+    if (answer.gap !== null) {
+      this.write({ type: 'gap', topic: topic.id, ...answer.gap });
+      subscription.seq = answer.gap.lastSeq;
+    }
+    if (answer.reset !== null) {
+      this.write({ type: 'reset', topic: topic.id, ...answer.reset });
+      // Said once: should the answer be abandoned, the next one begins from nothing (or, for events, from here).
+      subscription.epoch = topic.channel === 'trade' ? answer.epoch : 0;
+      subscription.seq = answer.reset.seq;
+    }
+    subscription.answer = answer;
+    subscription.nextChunk = 0;
+    subscription.resetDue = null;
+    return true;
+  }
+
+  private finishAnswer(subscription: Subscription, { epoch, seq }: Answer): void {
+    subscription.seq = epoch === subscription.epoch ? Math.max(seq, subscription.seq) : seq;
+    subscription.epoch = epoch;
+    subscription.depth = subscription.view.depth;
+    subscription.answer = null;
+    subscription.merging = false;
+    this.settle(subscription);
+  }
+
+  /** In step, if what the client holds is what the view's members hold and nothing else is to be said first. */
+  private settle(subscription: Subscription): void {
+    const { topic, view, seq } = subscription;
+    const lags = view.recipients.length > 0 && seq < view.sentSeq;
+    if (lags || subscription.topicDue || subscription.healthDue) return this.options.flush.wake(this);
+    this.behind.delete(subscription);
+    view.join(subscription);
+    if (topic.seq > seq && view.intervalMs === 0) this.options.flush.due(view);
+  }
+
+  private write(frame: Frame): void {
+    this.codec.encode(message, frame);
+  }
+
+  private setBase(gatewayUs: number): void {
+    if (!this.codec.relativeTimes || this.baseUs === gatewayUs) return;
+    this.baseUs = gatewayUs;
+    this.write({ type: 'time', timeUs: gatewayUs });
+  }
+
+  private sendMessage(): void {
+    if (message.length === 0) return;
+    const bytes = message.bytes.subarray(0, message.length);
+    message.length = 0;
+    this.baseUs = 0;
+    this.sent(this.socket.send(bytes, this.codec.binary));
+  }
+
+  private sent(result: 'sent' | 'backlogged' | 'closed'): void {
+    if (result === 'sent' || this.state === 'closed') return;
+    if (result === 'closed') return this.shut();
+    this.state = 'backlogged';
+    this.options.counters.stalls += 1;
+    for (const subscription of this.subscriptions.values()) {
+      if (subscription.inStep) subscription.view.leave(subscription);
+    }
+  }
+}
+
+export function keyOf({ topic }: Subscription): string {
+  return `${topic.channel}:${topic.symbol}`;
+}

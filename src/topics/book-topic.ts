@@ -1,0 +1,102 @@
+// Owns the book channel: a Book of its own, asked for differences at any depth.
+// Invariant: every frame's checksum is that of the best `depth` levels at its seq.
+
+import type { Entry, TopicState } from '../bus/bus.ts';
+import { Book } from '../market/book.ts';
+import type { BookFrame } from '../protocol/frames.ts';
+import { StateTopic } from './state-topic.ts';
+
+/** Told after each change of the book; the derived quote. */
+export interface BookFollower {
+  bookChanged(book: Book, source: BookTopic, nowMs: number): void;
+  bookRestarted(book: Book, source: BookTopic, nowMs: number): void;
+}
+
+/** `differenceFrame` fills this one: it is encoded before the next is asked for. */
+const frame = {
+  type: 'book' as const,
+  topic: 0,
+  fromSeq: 0,
+  seq: 0,
+  exchangeUs: null as number | null,
+  publishUs: 0,
+  gatewayUs: 0,
+  depth: 0,
+  checksum: 0,
+  stride: 2,
+  bids: [] as number[],
+  asks: [] as number[],
+  parts: 0,
+};
+
+export class BookTopic extends StateTopic {
+  book = new Book();
+  private readonly followers = new Set<BookFollower>();
+
+  get followed(): boolean {
+    return this.followers.size > 0;
+  }
+
+  /** @returns the function that ends it. */
+  follow(follower: BookFollower, nowMs: number): () => void {
+    this.followers.add(follower);
+    if (this.ready) follower.bookRestarted(this.book, this, nowMs);
+    return () => this.followers.delete(follower);
+  }
+
+  override load(state: TopicState, nowMs: number): void {
+    super.load(state, nowMs);
+    for (const follower of this.followers) follower.bookRestarted(this.book, this, nowMs);
+  }
+
+  override apply(entry: Entry, nowMs: number): void {
+    super.apply(entry, nowMs);
+    for (const follower of this.followers) follower.bookChanged(this.book, this, nowMs);
+  }
+
+  override restart(epoch: number): void {
+    super.restart(epoch);
+    if (this.ready) for (const follower of this.followers) follower.bookRestarted(this.book, this, this.updatedAtMs);
+  }
+
+  protected override get oldestSeq(): number {
+    return this.book.horizonSeq;
+  }
+
+  protected override absorbState({ book }: TopicState): void {
+    if (book !== null) this.book = Book.load(book);
+  }
+
+  protected override absorb({ seq, update }: Entry): void {
+    if (update.kind === 'delta') this.book.applyDelta(update.bids, update.asks, seq);
+    else if (update.kind === 'snapshot') this.book.applySnapshot(update.bids, update.asks, seq);
+  }
+
+  protected override clear(): void {
+    this.book = new Book();
+  }
+
+  protected override differenceFrame(fromSeq: number, held: number, depth: number, gatewayUs: number): BookFrame {
+    frame.topic = this.id;
+    frame.fromSeq = fromSeq;
+    frame.seq = this.seq;
+    frame.exchangeUs = this.exchangeUs;
+    frame.publishUs = this.publishUs;
+    frame.gatewayUs = gatewayUs;
+    frame.depth = depth;
+    frame.stride = this.stride;
+    if (fromSeq === 0) this.book.top(depth, frame);
+    else this.book.since(fromSeq, held, depth, frame);
+    frame.checksum = this.book.checksum(depth);
+    return frame;
+  }
+
+  protected override isEmpty(made: BookFrame): boolean {
+    return made.bids.length === 0 && made.asks.length === 0;
+  }
+
+  protected override ringFrame(fromSeq: number, gatewayUs: number): BookFrame {
+    const made = this.differenceFrame(fromSeq < this.oldestSeq ? 0 : fromSeq, 0, 0, gatewayUs);
+    return { ...made, bids: [...made.bids], asks: [...made.asks] };
+  }
+}

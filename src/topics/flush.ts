@@ -1,0 +1,255 @@
+// Owns the turn: collects the views that are due, encodes each answer once, joins what is due to each recipient into one
+// message and sends it. Called by topics (`due`), grids and sessions (`wake`). Invariant: all answers of a turn are made before
+// any byte is sent, so that a recipient that falls behind while sending holds exactly its views' `sentSeq`.
+
+import type { Clock, Timers } from '../ports/clock.ts';
+import { FrameType } from '../protocol/frames.ts';
+import { ByteWriter } from '../protocol/writer.ts';
+import { PART_BYTES_MAX } from './chunks.ts';
+import { JoinTable } from './join-table.ts';
+import type { Recipient } from './recipient.ts';
+import type { Turn } from './topic.ts';
+import type { View } from './view.ts';
+
+/** A cursor whose view shows nothing of what changes is moved on this often, so that it never falls past the horizon. */
+const MOVE_ON_INTERVAL_MS = 1_000;
+/** Above this share of busy time flushes are held back: fewer, longer messages cost less. */
+const HOLD_ABOVE_BUSY = 0.75;
+const HOLD_MAX_MS = 5;
+/** The time frame before each answer: array, type, 64-bit time. */
+const TIME_FRAME_BYTES = 12;
+
+export interface FlushOptions {
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** Share of time that the process was busy of late, 0 to 1. */
+  readonly busy: () => number;
+}
+
+/** Plain counters; metrics read them when scraped. */
+export interface FlushCounters {
+  flushes: number;
+  holds: number;
+  answers: number;
+  /** Messages built for a set of answers, and how often such a message served another recipient too. */
+  joins: number;
+  joinsShared: number;
+  messages: number;
+  moveOns: number;
+  scatters: number;
+}
+
+export class Flush implements Turn {
+  readonly counters: FlushCounters = {
+    flushes: 0,
+    holds: 0,
+    answers: 0,
+    joins: 0,
+    joinsShared: 0,
+    messages: 0,
+    moveOns: 0,
+    scatters: 0,
+  };
+  private readonly writer = new ByteWriter(1 << 20);
+  private readonly dueViews: View[] = [];
+  private readonly woken = new Set<Recipient>();
+  private readonly touched: Recipient[] = [];
+  private readonly joins = new JoinTable();
+  /** What `counters.answers` was when the turn began: answers are numbered from there. */
+  private firstAnswer = 0;
+  /** By answer number: where its time frame begins, where its frames begin and end. */
+  private starts: number[] = [];
+  private bodies: number[] = [];
+  private ends: number[] = [];
+  private alone: (Uint8Array | null)[] = [];
+  private readonly grids = new Map<number, Set<View>>();
+  private scheduled = false;
+  private turnUs = 0;
+  private lastFlushMs = 0;
+  private readonly runTurn = (): void => this.run();
+
+  constructor(private readonly options: FlushOptions) {}
+
+  startUs(): number {
+    this.schedule();
+    return this.turnUs;
+  }
+
+  due(view: View): void {
+    if (view.due) return;
+    view.due = true;
+    this.dueViews.push(view);
+    this.schedule();
+  }
+
+  /** Pumps the recipient at the end of this turn. */
+  wake(recipient: Recipient): void {
+    this.woken.add(recipient);
+    this.schedule();
+  }
+
+  /** Answers the view at each tick of its interval from now on; all views of an interval share the ticks. */
+  addToGrid(view: View): void {
+    let views = this.grids.get(view.intervalMs);
+    if (views === undefined) {
+      views = new Set();
+      this.grids.set(view.intervalMs, views);
+    }
+    views.add(view);
+    if (views.size === 1) this.nextTick(view.intervalMs, views);
+  }
+
+  private nextTick(intervalMs: number, views: Set<View>): void {
+    const nowMs = this.options.clock.nowMs();
+    const waitMs = intervalMs - (nowMs % intervalMs);
+    this.options.timers.after(waitMs, () => {
+      for (const view of views) {
+        if (view.users === 0) views.delete(view);
+        else if (view.topic.seq > view.scannedSeq) this.due(view);
+      }
+      if (views.size > 0) this.nextTick(intervalMs, views);
+    });
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    this.turnUs = this.options.clock.nowUs();
+    if (this.lastFlushMs >= 1 && this.options.busy() > HOLD_ABOVE_BUSY) {
+      this.counters.holds += 1;
+      this.options.timers.after(Math.min(this.lastFlushMs, HOLD_MAX_MS), this.runTurn);
+    } else this.options.timers.soon(this.runTurn);
+  }
+
+  private run(): void {
+    const beganMs = this.options.clock.nowMs();
+    this.encodeDue(beganMs);
+    this.deliver();
+    this.scheduled = false;
+    this.pumpWoken();
+    this.counters.flushes += 1;
+    this.lastFlushMs = this.options.clock.nowMs() - beganMs;
+  }
+
+  private encodeDue(nowMs: number): void {
+    this.writer.length = 0;
+    for (let i = 0; i < this.dueViews.length; i++) {
+      const view = this.dueViews[i]!;
+      view.due = false;
+      if (view.recipients.length > 0) this.encode(view, nowMs);
+    }
+    this.dueViews.length = 0;
+  }
+
+  private encode(view: View, nowMs: number): void {
+    const { writer } = this;
+    const { topic } = view;
+    const start = writer.length;
+    if (view.codec.relativeTimes) this.writeTime();
+    const body = writer.length;
+    if (!topic.writeShared(writer, view, this.turnUs)) {
+      view.scannedSeq = topic.seq;
+      if (view.scannedSeq === view.sentSeq || nowMs - view.sentAtMs < MOVE_ON_INTERVAL_MS || view.recipients.length === 0) {
+        writer.length = start;
+        return;
+      }
+      topic.writeEmpty(writer, view, this.turnUs);
+      this.counters.moveOns += 1;
+    }
+    if (writer.length - body > PART_BYTES_MAX) {
+      // Too long for one message: each member is sent the parts, which they share.
+      writer.length = start;
+      this.counters.scatters += 1;
+      return view.scatter();
+    }
+    view.sentSeq = topic.seq;
+    view.scannedSeq = topic.seq;
+    view.sentAtMs = nowMs;
+    this.mark(view.recipients, this.number(start, body));
+  }
+
+  private writeTime(): void {
+    const { writer } = this;
+    writer.reserve(TIME_FRAME_BYTES);
+    writer.array(2);
+    writer.integer(FrameType.time);
+    writer.integer(this.turnUs);
+  }
+
+  /** Registers the answer that was just written. */
+  private number(start: number, body: number): number {
+    const answer = this.counters.answers++ - this.firstAnswer;
+    this.starts[answer] = start;
+    this.bodies[answer] = body;
+    this.ends[answer] = this.writer.length;
+    this.alone[answer] = null;
+    return answer;
+  }
+
+  private mark(recipients: readonly Recipient[], answer: number): void {
+    const { touched } = this;
+    for (let i = 0; i < recipients.length; i++) {
+      const recipient = recipients[i] as Recipient;
+      if (recipient.dueCount === 0) touched.push(recipient);
+      recipient.due[recipient.dueCount++] = answer;
+      recipient.dueHash = Math.imul(recipient.dueHash ^ answer, 0x9e3779b1) ^ (recipient.dueHash >>> 15);
+    }
+  }
+
+  private deliver(): void {
+    const { touched } = this;
+    this.joins.clear();
+    for (let i = 0; i < touched.length; i++) {
+      const recipient = touched[i] as Recipient;
+      const message = recipient.dueCount === 1 ? this.single(recipient.due[0] as number) : this.joined(recipient);
+      recipient.dueCount = 0;
+      recipient.dueHash = 0;
+      recipient.transmit(message);
+    }
+    this.counters.messages += touched.length;
+    touched.length = 0;
+    this.firstAnswer = this.counters.answers;
+  }
+
+  private single(answer: number): Uint8Array {
+    const made = this.alone[answer];
+    if (made != null) return made;
+    const message = this.writer.bytes.subarray(this.starts[answer], this.ends[answer]);
+    this.alone[answer] = message;
+    return message;
+  }
+
+  /** One message of all that is due to the recipient; the same for all whose due answers are the same. */
+  private joined(recipient: Recipient): Uint8Array {
+    const found = this.joins.find(recipient);
+    if (found !== null) {
+      this.counters.joinsShared += 1;
+      return found;
+    }
+    const { writer } = this;
+    const { due, dueCount } = recipient;
+    // The first answer brings its time frame, which counts for the others as well.
+    let bytes = 0;
+    for (let i = 0; i < dueCount; i++) bytes += this.ends[due[i]!]! - (i === 0 ? this.starts : this.bodies)[due[i]!]!;
+    writer.reserve(bytes);
+    const start = writer.length;
+    for (let i = 0; i < dueCount; i++) {
+      const answer = due[i] as number;
+      const from = (i === 0 ? this.starts : this.bodies)[answer] as number;
+      writer.bytes.copyWithin(writer.length, from, this.ends[answer]);
+      writer.length += (this.ends[answer] as number) - from;
+    }
+    const message = writer.bytes.subarray(start, writer.length);
+    this.joins.add(recipient, message);
+    this.counters.joins += 1;
+    return message;
+  }
+
+  private pumpWoken(): void {
+    if (this.woken.size === 0) return;
+    const nowUs = this.options.clock.nowUs();
+    const woken = [...this.woken];
+    this.woken.clear();
+    for (const recipient of woken) recipient.pump(nowUs);
+  }
+}

@@ -1,0 +1,93 @@
+// Owns the quote channel, published or derived from the book. A derived quote carries the book's epoch and seq.
+// Invariant: `seq` is an update at which the quote became what it is, so that every node tells the same.
+
+import type { Entry, TopicState } from '../bus/bus.ts';
+import type { Book } from '../market/book.ts';
+import type { Quote } from '../market/update.ts';
+import type { QuoteFrame } from '../protocol/frames.ts';
+import type { BookFollower, BookTopic } from './book-topic.ts';
+import { StateTopic } from './state-topic.ts';
+
+const NO_QUOTE: Quote = { kind: 'quote', bidPrice: null, bidSize: 0, askPrice: null, askSize: 0 };
+
+export class QuoteTopic extends StateTopic {
+  protected quote: Quote = NO_QUOTE;
+
+  protected override get oldestSeq(): number {
+    return 0;
+  }
+
+  protected override absorbState({ last }: TopicState): void {
+    if (last?.kind === 'quote') this.quote = last;
+  }
+
+  protected override absorb({ update }: Entry): void {
+    if (update.kind === 'quote') this.quote = update;
+  }
+
+  protected override clear(): void {
+    this.quote = NO_QUOTE;
+  }
+
+  protected override differenceFrame(fromSeq: number, _held: number, _depth: number, gatewayUs: number): QuoteFrame {
+    const { bidPrice, bidSize, askPrice, askSize } = this.quote;
+    return { type: 'quote', ...this.stamp(fromSeq, gatewayUs), bidPrice, bidSize, askPrice, askSize };
+  }
+
+  protected override isEmpty(): boolean {
+    return false;
+  }
+
+  protected override ringFrame(fromSeq: number, gatewayUs: number): QuoteFrame {
+    return this.differenceFrame(fromSeq, 0, 0, gatewayUs);
+  }
+}
+
+export class DerivedQuoteTopic extends QuoteTopic implements BookFollower {
+  private bookSeq = 0;
+
+  /** A cursor may come from a node that loaded the book after the quote's last change. */
+  override get headSeq(): number {
+    return this.bookSeq;
+  }
+
+  bookRestarted(book: Book, source: BookTopic, nowMs: number): void {
+    this.restart(source.epoch);
+    this.ready = true;
+    this.seq = source.seq;
+    this.bookSeq = source.seq;
+    this.exchangeUs = source.exchangeUs;
+    this.publishUs = source.publishUs;
+    this.updatedAtMs = nowMs;
+    this.quote = quoteOf(book);
+  }
+
+  bookChanged(book: Book, source: BookTopic, nowMs: number): void {
+    this.bookSeq = source.seq;
+    this.updatedAtMs = nowMs;
+    if (holds(this.quote, book)) return;
+    const fromSeq = this.seq;
+    this.seq = source.seq;
+    this.quote = quoteOf(book);
+    this.advanced(fromSeq, source.exchangeUs, source.publishUs, nowMs);
+  }
+}
+
+function quoteOf({ bestBid, bestAsk }: Book): Quote {
+  return {
+    kind: 'quote',
+    bidPrice: bestBid?.price ?? null,
+    bidSize: bestBid?.size ?? 0,
+    askPrice: bestAsk?.price ?? null,
+    askSize: bestAsk?.size ?? 0,
+  };
+}
+
+function holds(quote: Quote, { bestBid, bestAsk }: Book): boolean {
+  return (
+    quote.bidPrice === (bestBid?.price ?? null) &&
+    quote.bidSize === (bestBid?.size ?? 0) &&
+    quote.askPrice === (bestAsk?.price ?? null) &&
+    quote.askSize === (bestAsk?.size ?? 0)
+  );
+}

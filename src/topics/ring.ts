@@ -1,0 +1,69 @@
+// Owns the newest frames of an event channel, each encoded once per codec, for cursors that are not far behind.
+// Called by the topics. Invariant: frames are contiguous: each one's fromSeq is the seq of the one before.
+
+import type { Codec, TopicContext } from '../protocol/codec.ts';
+import type { BookFrame, QuoteFrame, StatusFrame, TradeFrame } from '../protocol/frames.ts';
+import { type Chunk, encodeChunks } from './chunks.ts';
+
+export type RingFrame = BookFrame | QuoteFrame | StatusFrame | TradeFrame;
+
+interface Slot {
+  readonly frame: RingFrame;
+  msgpack: readonly Chunk[] | null;
+  json: readonly Chunk[] | null;
+}
+
+export class Ring {
+  /** Circular; the oldest stands at `head`. */
+  private readonly slots: Slot[] = [];
+  private head = 0;
+
+  constructor(private readonly framesMax: number) {}
+
+  get length(): number {
+    return this.slots.length;
+  }
+
+  /** The oldest cursor that can be answered without a gap; null while the ring is empty. */
+  get fromSeq(): number | null {
+    return this.slots[this.head]?.frame.fromSeq ?? null;
+  }
+
+  clear(): void {
+    this.slots.length = 0;
+    this.head = 0;
+  }
+
+  push(frame: RingFrame): void {
+    const slot = { frame, msgpack: null, json: null };
+    if (this.slots.length < this.framesMax) {
+      this.slots.push(slot);
+      return;
+    }
+    this.slots[this.head] = slot;
+    this.head = (this.head + 1) % this.framesMax;
+  }
+
+  /** Place, counted from the oldest, of the first frame after `seq`. */
+  indexAfter(seq: number): number {
+    let low = 0;
+    let high = this.slots.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.slot(middle).frame.seq <= seq) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The encoded frame at a place counted from the oldest: mostly one chunk, several where it goes out in parts. */
+  chunks(index: number, codec: Codec, context: TopicContext): readonly Chunk[] {
+    const slot = this.slot(index);
+    slot[codec.name] ??= encodeChunks(slot.frame, codec, context);
+    return slot[codec.name] as readonly Chunk[];
+  }
+
+  private slot(index: number): Slot {
+    return this.slots[(this.head + index) % this.slots.length] as Slot;
+  }
+}

@@ -1,0 +1,44 @@
+// Owns one client's place in one topic: nothing but a cursor while the client is behind, nothing at all while it is in step.
+// The session creates it, views and the send queue move it. Invariant: in step means a member of its view, and then the
+// client holds at least `view.sentSeq`; otherwise `seq` is what the client holds, as far as it was sent.
+
+import type { ResetReason } from '../protocol/frames.ts';
+import type { Answer } from './answer.ts';
+import type { Recipient } from './recipient.ts';
+import type { Topic } from './topic.ts';
+import type { View } from './view.ts';
+
+export class Subscription {
+  /** Epoch of `seq`; 0: the client holds nothing. */
+  epoch = 0;
+  seq = 0;
+  /** Levels a side that the client holds; 0: all. */
+  depth = 0;
+  /** Place among the view's members; -1 while behind. */
+  place = -1;
+  /** Place among the topic's subscriptions. */
+  topicPlace = -1;
+  priority = 5;
+  /** Events of the past that a first answer brings, where there is no cursor. */
+  last = 0;
+  /** Frames about the topic that go out before its next data. */
+  topicDue = true;
+  healthDue = false;
+  /** Why the client must be told that its state is replaced, where the cursor itself doesn't tell. */
+  resetDue: ResetReason | null = null;
+  /** The client changed over to raw: the updates until then may come merged. */
+  merging = false;
+  /** An answer under way, and the chunk that goes next: it is finished before anything else of the topic. */
+  answer: Answer | null = null;
+  nextChunk = 0;
+
+  constructor(
+    readonly recipient: Recipient,
+    readonly topic: Topic,
+    public view: View,
+  ) {}
+
+  get inStep(): boolean {
+    return this.place >= 0;
+  }
+}

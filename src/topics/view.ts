@@ -1,0 +1,86 @@
+// Owns the subscribers of a topic that are sent the same bytes: same depth, interval, mode and codec. Their cursor is one.
+// The flush advances it. Invariant: every member holds at least `sentSeq` and the view's depth; between `sentSeq` and
+// `scannedSeq` nothing that this view shows has changed.
+
+import type { Codec } from '../protocol/codec.ts';
+import type { Mode } from '../protocol/frames.ts';
+import type { Recipient } from './recipient.ts';
+import type { Subscription } from './subscription.ts';
+import type { Topic } from './topic.ts';
+
+export interface ViewShape {
+  readonly depth: number;
+  readonly intervalMs: number;
+  readonly mode: Mode;
+  readonly codec: Codec;
+}
+
+export class View implements ViewShape {
+  readonly depth: number;
+  readonly intervalMs: number;
+  readonly mode: Mode;
+  readonly codec: Codec;
+  sentSeq: number;
+  scannedSeq: number;
+  /** Monotonic; when the members were last sent a frame. */
+  sentAtMs = 0;
+  /** Whether the next flush answers it. */
+  due = false;
+  /** Recipients of the members, by place: what the flush walks. */
+  readonly recipients: Recipient[] = [];
+  /** Subscriptions that have this shape, in step or not. */
+  users = 0;
+  private readonly members: Subscription[] = [];
+
+  constructor(
+    readonly topic: Topic,
+    shape: ViewShape,
+  ) {
+    this.depth = shape.depth;
+    this.intervalMs = shape.intervalMs;
+    this.mode = shape.mode;
+    this.codec = shape.codec;
+    this.sentSeq = topic.seq;
+    this.scannedSeq = topic.seq;
+  }
+
+  /** The subscription holds `view.sentSeq` or more and shares the view's bytes from now on. */
+  join(subscription: Subscription): void {
+    if (this.members.length === 0) {
+      // Without members the cursor rested; the first one brings it along.
+      this.sentSeq = subscription.seq;
+      this.scannedSeq = subscription.seq;
+    }
+    subscription.place = this.members.length;
+    this.members.push(subscription);
+    this.recipients.push(subscription.recipient);
+  }
+
+  /** Takes a member out; its own cursor goes on from the view's. */
+  leave(subscription: Subscription): void {
+    const { members, recipients } = this;
+    const last = members.length - 1;
+    const moved = members[last]!;
+    members[subscription.place] = moved;
+    recipients[subscription.place] = recipients[last]!;
+    moved.place = subscription.place;
+    members.pop();
+    recipients.pop();
+    subscription.place = -1;
+    subscription.seq = Math.max(subscription.seq, this.sentSeq);
+    subscription.depth = this.depth;
+  }
+
+  /** Takes all members out, and wakes them: each is answered by itself. */
+  scatter(): void {
+    while (this.members.length > 0) {
+      const member = this.members[this.members.length - 1]!;
+      this.leave(member);
+      member.recipient.wake(member);
+    }
+  }
+}
+
+export function viewKey({ depth, intervalMs, mode, codec }: ViewShape): string {
+  return `${depth}/${intervalMs}/${mode}/${codec.name}`;
+}
