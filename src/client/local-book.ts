@@ -77,11 +77,12 @@ export class LocalBook {
     }
     if (frame.fromSeq === 0) return this.replace(frame, parts);
     if (!this.valid || this.seq < frame.fromSeq) return this.broken('holes');
-    if (this.seq >= frame.seq) {
+    // Another depth at the same update is news: the subscription was changed.
+    if (this.seq > frame.seq || (this.seq === frame.seq && this.depth === frame.depth)) {
       this.counters.ignored += 1;
       return 'ignored';
     }
-    this.counters.merged += frame.seq - this.seq - 1;
+    this.counters.merged += Math.max(0, frame.seq - this.seq - 1);
     return this.change(frame, parts);
   }
 

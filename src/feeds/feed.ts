@@ -4,10 +4,25 @@
 
 import type { InstrumentDefinition } from '../market/instrument.ts';
 import type { Update } from '../market/update.ts';
+import { formatDecimal } from '../protocol/decimal.ts';
+
+/** Digits after the point. */
+export interface Scales {
+  readonly priceScale: number;
+  readonly sizeScale: number;
+}
 
 /** What one message of the venue means. Several events of one message come in the order in which they apply. */
 export type FeedEvent =
-  | { readonly kind: 'instrument'; readonly definition: InstrumentDefinition }
+  | {
+      readonly kind: 'instrument';
+      readonly definition: InstrumentDefinition;
+      /**
+       * The decimals that the venue writes, where it has a notation of its own. They differ from the definition's when a
+       * number of the venue would be beyond 2^53 with all of its zeros. The venue's checksum is over this notation.
+       */
+      readonly written?: Scales;
+    }
   | {
       readonly kind: 'update';
       readonly symbol: string;
@@ -37,8 +52,15 @@ export interface Venue {
   readonly name: string;
   /** A fresh session; `verify` makes it go on after a mismatch (counting is the caller's), where a live feed resyncs. */
   open(options: { readonly verify: boolean }): VenueSession;
-  /** The venue's checksum of a book (its best levels at least), or null where the venue has none. */
-  checksum: ((book: VenueBook, scales: { priceScale: number; sizeScale: number }) => number) | null;
+  /** The venue's checksum of a book (its best levels at least) at the written scales, or null where the venue has none. */
+  checksum: ((book: VenueBook, written: Scales) => number) | null;
   /** Tickwire's symbol for the venue's. */
   symbolOf(venueSymbol: string): string;
+}
+
+/** The decimal string of a mantissa at `scale`, with as many digits as the venue writes. */
+export function writeDecimal(mantissa: number, scale: number, writtenScale: number): string {
+  const text = formatDecimal(mantissa, scale);
+  if (writtenScale <= scale) return text;
+  return `${text}${scale === 0 ? '.' : ''}${'0'.repeat(writtenScale - scale)}`;
 }

@@ -159,11 +159,14 @@ export class Connection extends Recipient {
   }
 
   private pumpControl(): void {
-    for (const frame of this.control) {
+    let sent = 0;
+    for (; sent < this.control.length && this.state === 'open'; sent++) {
+      const frame = this.control[sent]!;
       message.append(frame);
       this.controlBytes -= frame.length;
+      if (message.length >= PART_BYTES_MAX) this.sendMessage();
     }
-    this.control.length = 0;
+    this.control.splice(0, sent);
   }
 
   private byPriority(): Subscription[] {

@@ -1,0 +1,301 @@
+// Owns a client's side of one connection, without the transport: what it is subscribed to, what it holds, what it lacks.
+// Browser and Node clients, the CLI and the simulator feed it messages. Invariant: what a topic holds is exact at its seq;
+// a hole or a wrong checksum is noticed here and answered with a resync request.
+
+import type { Codec, Decoder } from '../protocol/codec.ts';
+import type {
+  AckFrame,
+  BookFrame,
+  Channel,
+  Depth,
+  EndFrame,
+  ErrorFrame,
+  Frame,
+  GapFrame,
+  HealthFrame,
+  InstrumentFrame,
+  Mode,
+  PartFrame,
+  PongFrame,
+  QuoteFrame,
+  ResetFrame,
+  StatusFrame,
+  TopicFrame,
+  TradeFrame,
+  WelcomeFrame,
+} from '../protocol/frames.ts';
+import { ByteWriter } from '../protocol/writer.ts';
+import { LocalBook } from './local-book.ts';
+
+export interface SubscribeOptions {
+  /** Levels a side; 0, the default: all. */
+  readonly depth?: Depth;
+  /** Milliseconds between updates at least; 0, the default: as they happen. */
+  readonly interval?: number;
+  readonly mode?: Mode;
+  /** 0 to 9; higher goes first when the link is slow. */
+  readonly priority?: number;
+  /** Trades: how many of the past to begin with. */
+  readonly last?: number;
+  /** By symbol: where the client stands from an earlier connection. */
+  readonly cursor?: Readonly<Record<string, { epoch: number; seq: number; depth?: number }>>;
+}
+
+/** One topic as this client holds it. */
+export interface Held {
+  readonly topic: TopicFrame;
+  /** Update that the state is of; 0: none yet. */
+  seq: number;
+  /** Whether nothing is missing up to `seq`. */
+  valid: boolean;
+  /** Channel `book`. */
+  readonly book: LocalBook | null;
+  quote: QuoteFrame | null;
+  status: StatusFrame | null;
+  health: HealthFrame | null;
+  /** Updates that came in a frame of their own or as the newest of several; merged; named in gaps; skipped by a fresh start. */
+  readonly counters: { delivered: number; merged: number; gapped: number; resets: number; ignored: number; resyncs: number };
+}
+
+/** All optional; each is called after the state has been updated. */
+export interface StreamHandlers {
+  welcome?(frame: WelcomeFrame): void;
+  ack?(frame: AckFrame): void;
+  error?(frame: ErrorFrame): void;
+  pong?(frame: PongFrame): void;
+  topic?(held: Held): void;
+  book?(held: Held, book: LocalBook, frame: BookFrame): void;
+  quote?(held: Held, frame: QuoteFrame): void;
+  trade?(held: Held, frame: TradeFrame): void;
+  status?(held: Held, frame: StatusFrame): void;
+  health?(held: Held, frame: HealthFrame): void;
+  gap?(held: Held, frame: GapFrame): void;
+  reset?(held: Held, frame: ResetFrame): void;
+  end?(held: Held, frame: EndFrame): void;
+  instrument?(frame: InstrumentFrame): void;
+  /** The client found a hole or a wrong checksum and has asked for a fresh start. */
+  resync?(held: Held, reason: 'hole' | 'checksum'): void;
+}
+
+export class ClientStream {
+  readonly held = new Map<number, Held>();
+  private readonly byName = new Map<string, Held>();
+  private readonly decoder: Decoder;
+  private readonly writer = new ByteWriter(256);
+  private nextId = 1;
+
+  constructor(
+    private readonly codec: Codec,
+    /** Sends one WebSocket message. The bytes are the receiver's to keep. */
+    private readonly send: (message: Uint8Array) => void,
+    private readonly handlers: StreamHandlers = {},
+  ) {
+    this.decoder = codec.decoder();
+  }
+
+  /** What is held of a topic, once it was announced. */
+  find(channel: Channel, symbol: string): Held | undefined {
+    return this.byName.get(`${channel}:${symbol}`);
+  }
+
+  /** Subscribes, or changes a subscription. @returns the request's id, which the ack repeats. */
+  subscribe(channel: Channel, symbols: readonly string[], options: SubscribeOptions = {}): number {
+    return this.request({ op: 'subscribe', channel, symbols, ...options });
+  }
+
+  unsubscribe(channel: Channel, symbols: readonly string[]): number {
+    return this.request({ op: 'unsubscribe', channel, symbols });
+  }
+
+  /** Asks for a fresh start of what the client doubts. */
+  resync(channel: Channel, symbols: readonly string[]): number {
+    return this.request({ op: 'resync', channel, symbols });
+  }
+
+  /** Asks for all instruments; with `watch` also for their changes from now on. */
+  instruments(watch: boolean): number {
+    return this.request({ op: 'instruments', watch });
+  }
+
+  ping(): number {
+    return this.request({ op: 'ping' });
+  }
+
+  /**
+   * Takes one WebSocket message.
+   * @throws DecodeError where the gateway breaks the protocol; the connection is of no use then.
+   */
+  receive(message: Uint8Array): Frame[] {
+    const frames = this.decoder.decode(message);
+    for (const frame of frames) this.take(frame);
+    return frames;
+  }
+
+  private request(fields: Readonly<Record<string, unknown>>): number {
+    const id = this.nextId++;
+    const { op, ...rest } = fields;
+    this.writer.length = 0;
+    if (this.codec.binary) this.writer.value({ op, id, ...rest });
+    else this.writer.text(JSON.stringify({ op, id, ...rest }));
+    this.send(this.writer.copy());
+    return id;
+  }
+
+  private take(frame: Frame): void {
+    const { handlers } = this;
+    switch (frame.type) {
+      case 'welcome':
+        return handlers.welcome?.(frame);
+      case 'ack':
+        return this.acknowledged(frame);
+      case 'error':
+        return handlers.error?.(frame);
+      case 'pong':
+        return handlers.pong?.(frame);
+      case 'instrument':
+        return handlers.instrument?.(frame);
+      case 'topic':
+        return this.announced(frame);
+      case 'time':
+        return;
+    }
+    const held = this.held.get(frame.topic);
+    if (held === undefined) return;
+    this.takeData(held, frame);
+  }
+
+  private takeData(held: Held, frame: Exclude<Frame, { type: 'welcome' | 'ack' | 'error' | 'pong' | 'instrument' | 'topic' | 'time' }>): void {
+    switch (frame.type) {
+      case 'book':
+        return this.takeBook(held, frame);
+      case 'part':
+        return this.takePart(held, frame);
+      case 'quote':
+        if (!this.accepts(held, frame)) return;
+        held.quote = frame;
+        return this.handlers.quote?.(held, frame);
+      case 'status':
+        if (!this.accepts(held, frame)) return;
+        held.status = frame;
+        return this.handlers.status?.(held, frame);
+      case 'trade':
+        return this.takeTrade(held, frame);
+      case 'health':
+        held.health = frame;
+        return this.handlers.health?.(held, frame);
+      case 'gap':
+        held.counters.gapped += frame.lastSeq - Math.max(held.seq, frame.firstSeq - 1);
+        held.seq = frame.lastSeq;
+        return this.handlers.gap?.(held, frame);
+      case 'reset':
+        held.counters.resets += 1;
+        held.seq = held.topic.channel === 'trade' ? frame.seq : 0;
+        held.valid = held.topic.channel === 'trade';
+        held.book?.reset();
+        return this.handlers.reset?.(held, frame);
+      case 'end':
+        this.forget(held);
+        return this.handlers.end?.(held, frame);
+    }
+  }
+
+  /** A topic frame: a new topic, or another epoch or definition of a known one. */
+  private announced(topic: TopicFrame): void {
+    const before = this.held.get(topic.topic);
+    const continues = before !== undefined && before.topic.epoch === topic.epoch;
+    const held: Held = {
+      seq: 0,
+      valid: false,
+      book: topic.channel === 'book' ? new LocalBook() : null,
+      quote: null,
+      status: null,
+      health: before?.health ?? null,
+      counters: before?.counters ?? { delivered: 0, merged: 0, gapped: 0, resets: 0, ignored: 0, resyncs: 0 },
+      ...(continues ? before : {}),
+      topic,
+    };
+    this.held.set(topic.topic, held);
+    this.byName.set(`${topic.channel}:${topic.symbol}`, held);
+    this.handlers.topic?.(held);
+  }
+
+  private acknowledged(frame: AckFrame): void {
+    if (frame.op === 'unsubscribe') {
+      for (const { topic } of frame.accepted) {
+        const held = this.held.get(topic);
+        if (held !== undefined) this.forget(held);
+      }
+    }
+    this.handlers.ack?.(frame);
+  }
+
+  private forget({ topic }: Held): void {
+    this.held.delete(topic.topic);
+    this.byName.delete(`${topic.channel}:${topic.symbol}`);
+  }
+
+  private takeBook(held: Held, frame: BookFrame): void {
+    const book = held.book;
+    if (book === null) return;
+    const before = book.seq;
+    const badBefore = book.counters.badChecksums;
+    const outcome = book.apply(frame);
+    held.seq = book.seq;
+    held.valid = book.valid;
+    if (outcome === 'resync') return this.startOver(held, book.counters.badChecksums > badBefore ? 'checksum' : 'hole');
+    if (outcome === 'ignored') held.counters.ignored += 1;
+    if (outcome !== 'applied') return;
+    if (frame.fromSeq !== 0) this.count(held, before, frame.seq);
+    this.handlers.book?.(held, book, frame);
+  }
+
+  private takePart(held: Held, frame: PartFrame): void {
+    if (held.book?.hold(frame) === 'resync') this.startOver(held, 'hole');
+  }
+
+  private takeTrade(held: Held, frame: TradeFrame): void {
+    if (frame.seq <= held.seq) {
+      held.counters.ignored += 1;
+      return;
+    }
+    if (!held.valid || frame.fromSeq > held.seq) return this.startOver(held, 'hole');
+    this.count(held, held.seq, frame.seq);
+    held.seq = frame.seq;
+    this.handlers.trade?.(held, frame);
+  }
+
+  /** The sequence rule for frames that carry a whole state. */
+  private accepts(held: Held, { fromSeq, seq }: QuoteFrame | StatusFrame): boolean {
+    if (fromSeq !== 0) {
+      if (!held.valid || fromSeq > held.seq) {
+        this.startOver(held, 'hole');
+        return false;
+      }
+      if (seq <= held.seq) {
+        held.counters.ignored += 1;
+        return false;
+      }
+      this.count(held, held.seq, seq);
+    }
+    held.seq = seq;
+    held.valid = true;
+    return true;
+  }
+
+  private count({ counters }: Held, heldSeq: number, seq: number): void {
+    if (seq <= heldSeq) return;
+    counters.delivered += 1;
+    counters.merged += seq - heldSeq - 1;
+  }
+
+  private startOver(held: Held, reason: 'hole' | 'checksum'): void {
+    // One request per trouble: until the reset arrives whatever comes is of no use.
+    if (!held.valid && held.counters.resyncs > 0 && held.seq === 0) return;
+    held.counters.resyncs += 1;
+    held.valid = false;
+    held.seq = 0;
+    held.book?.reset();
+    this.resync(held.topic.channel, [held.topic.symbol]);
+    this.handlers.resync?.(held, reason);
+  }
+}
