@@ -2,11 +2,11 @@
 // Called by publishing; calls its listeners in the same turn. Invariant: an update is applied to the sequencer's own state
 // before anyone hears of it, and a refused one leaves no trace.
 
-import type { Clock } from '../ports/clock.ts';
 import { Book } from '../market/book.ts';
 import { checkUpdate } from '../market/guard.ts';
 import { type InstrumentEvent, type Instruments, sameScales } from '../market/instrument.ts';
 import { channelOf, type Quote, type StatusChange, type Update, type UpdateChannel } from '../market/update.ts';
+import type { Clock } from '../ports/clock.ts';
 import { type Fault, fault } from '../protocol/errors.ts';
 import type { Bus, BusListener, Entry, Publication, Published, TopicState } from './bus.ts';
 

@@ -63,16 +63,21 @@ export class LocalBook {
   hold(part: PartFrame): Applied {
     if (part.index === 0) this.parts = [];
     const [first] = this.parts;
-    if (part.index !== this.parts.length || (first !== undefined && first.seq !== part.seq)) return this.broken('holes');
+    if (part.index !== this.parts.length || (first !== undefined && first.seq !== part.seq))
+      return this.broken('holes');
     this.parts.push(part);
     return 'held-back';
   }
 
   apply(frame: BookFrame): Applied {
-    const { parts } = this;
+    // Parts of an answer that was abandoned mean nothing to a frame that has none.
+    const parts = frame.parts === 0 ? [] : this.parts;
     this.parts = [];
     this.counters.frames += 1;
-    if (frame.parts !== parts.length || parts.some(({ seq, fromSeq }) => seq !== frame.seq || fromSeq !== frame.fromSeq)) {
+    if (
+      frame.parts !== parts.length ||
+      parts.some(({ seq, fromSeq }) => seq !== frame.seq || fromSeq !== frame.fromSeq)
+    ) {
       return this.broken('holes');
     }
     if (frame.fromSeq === 0) return this.replace(frame, parts);

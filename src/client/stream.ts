@@ -54,7 +54,14 @@ export interface Held {
   status: StatusFrame | null;
   health: HealthFrame | null;
   /** Updates that came in a frame of their own or as the newest of several; merged; named in gaps; skipped by a fresh start. */
-  readonly counters: { delivered: number; merged: number; gapped: number; resets: number; ignored: number; resyncs: number };
+  readonly counters: {
+    delivered: number;
+    merged: number;
+    gapped: number;
+    resets: number;
+    ignored: number;
+    resyncs: number;
+  };
 }
 
 /** All optional; each is called after the state has been updated. */
@@ -80,6 +87,7 @@ export interface StreamHandlers {
 export class ClientStream {
   readonly held = new Map<number, Held>();
   private readonly byName = new Map<string, Held>();
+  private readonly carried = new Map<string, Held>();
   private readonly decoder: Decoder;
   private readonly writer = new ByteWriter(256);
   private nextId = 1;
@@ -96,6 +104,19 @@ export class ClientStream {
   /** What is held of a topic, once it was announced. */
   find(channel: Channel, symbol: string): Held | undefined {
     return this.byName.get(`${channel}:${symbol}`);
+  }
+
+  /** Takes over what an earlier connection held, on whichever node: topics of the same epoch continue from it. */
+  carry(earlier: ClientStream): void {
+    for (const [name, held] of earlier.byName) this.carried.set(name, held);
+  }
+
+  /** Where the client stands in a topic, to be brought along in `SubscribeOptions.cursor`. */
+  cursor(channel: Channel, symbol: string): { epoch: number; seq: number; depth?: number } | undefined {
+    const held = this.find(channel, symbol);
+    if (held === undefined || !held.valid) return undefined;
+    const { epoch } = held.topic;
+    return held.book === null ? { epoch, seq: held.seq } : { epoch, seq: held.seq, depth: held.book.depth as Depth };
   }
 
   /** Subscribes, or changes a subscription. @returns the request's id, which the ack repeats. */
@@ -164,7 +185,10 @@ export class ClientStream {
     this.takeData(held, frame);
   }
 
-  private takeData(held: Held, frame: Exclude<Frame, { type: 'welcome' | 'ack' | 'error' | 'pong' | 'instrument' | 'topic' | 'time' }>): void {
+  private takeData(
+    held: Held,
+    frame: Exclude<Frame, { type: 'welcome' | 'ack' | 'error' | 'pong' | 'instrument' | 'topic' | 'time' }>,
+  ): void {
     switch (frame.type) {
       case 'book':
         return this.takeBook(held, frame);
@@ -201,7 +225,9 @@ export class ClientStream {
 
   /** A topic frame: a new topic, or another epoch or definition of a known one. */
   private announced(topic: TopicFrame): void {
-    const before = this.held.get(topic.topic);
+    const name = `${topic.channel}:${topic.symbol}`;
+    const before = this.held.get(topic.topic) ?? this.carried.get(name);
+    this.carried.delete(name);
     const continues = before !== undefined && before.topic.epoch === topic.epoch;
     const held: Held = {
       seq: 0,
@@ -215,7 +241,7 @@ export class ClientStream {
       topic,
     };
     this.held.set(topic.topic, held);
-    this.byName.set(`${topic.channel}:${topic.symbol}`, held);
+    this.byName.set(name, held);
     this.handlers.topic?.(held);
   }
 

@@ -152,15 +152,27 @@ export class KrakenPair {
   /** Scales at which these numbers, and the followed book unless a snapshot replaces it, are exact; null if there are none. */
   private fit(texts: readonly TextLevel[], { snapshot = false, checksumAsSent = false } = {}): Fitted | null {
     const written = this.writtenWith(texts);
-    for (const scales of [this.wantedFor(texts, written), this.leastFor(texts, snapshot)]) {
-      if (scales.priceScale > SCALE_MAX || scales.sizeScale > SCALE_MAX) continue;
-      const levels = texts.map((text) => levelOf(text, scales, checksumAsSent)).filter((level) => level !== null);
-      const book = snapshot ? null : this.bookAt(scales);
-      const bookFits = snapshot || book !== null || this.following.kind !== 'live';
-      const notation = { definition: this.definitionAt(scales), written };
-      if (levels.length === texts.length && bookFits) return { notation, levels, book };
-    }
-    return null;
+    const wanted = this.wantedFor(texts, written);
+    const at = (scales: Scales) => this.fitAt(texts, { scales, written, snapshot, checksumAsSent });
+    const fitted = at(wanted);
+    if (fitted !== null) return fitted;
+    const least = this.leastFor(texts, snapshot);
+    return (
+      at({ ...wanted, priceScale: least.priceScale }) ?? at({ ...wanted, sizeScale: least.sizeScale }) ?? at(least)
+    );
+  }
+
+  private fitAt(
+    texts: readonly TextLevel[],
+    options: { scales: Scales; written: Scales; snapshot: boolean; checksumAsSent: boolean },
+  ): Fitted | null {
+    const { scales, written, snapshot, checksumAsSent } = options;
+    if (scales.priceScale > SCALE_MAX || scales.sizeScale > SCALE_MAX) return null;
+    const levels = texts.map((text) => levelOf(text, scales, checksumAsSent)).filter((level) => level !== null);
+    if (levels.length < texts.length) return null;
+    const book = snapshot ? null : this.bookAt(scales);
+    if (book === null && !snapshot && this.following.kind === 'live') return null;
+    return { notation: { definition: this.definitionAt(scales), written }, levels, book };
   }
 
   /** The venue's decimals: declared, or the most that any number has shown. */

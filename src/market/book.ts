@@ -293,7 +293,8 @@ function removes(flat: readonly number[], price: number): boolean {
 function topSum(side: Side, depth: number): number {
   const { levels } = side;
   let sum = 0;
-  for (let i = levels.length - 1, end = Math.max(0, levels.length - depth); i >= end; i--) sum = (sum + levels[i]!.hash) | 0;
+  for (let i = levels.length - 1, end = Math.max(0, levels.length - depth); i >= end; i--)
+    sum = (sum + levels[i]!.hash) | 0;
   return sum;
 }
 

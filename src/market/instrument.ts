@@ -43,10 +43,12 @@ export function defineInstrument(definition: InstrumentDefinition): Instrument |
   if (!isSymbol(instrument.symbol)) return 'symbol is not 1 to 48 of A-Z a-z 0-9 . _ -';
   for (const name of ['priceScale', 'sizeScale'] as const) {
     const scale = instrument[name];
-    if (!Number.isInteger(scale) || scale < 0 || scale > SCALE_MAX) return `${name} is not an integer from 0 to ${SCALE_MAX}`;
+    if (!Number.isInteger(scale) || scale < 0 || scale > SCALE_MAX)
+      return `${name} is not an integer from 0 to ${SCALE_MAX}`;
   }
   for (const name of ['tickSize', 'lotSize'] as const) {
-    if (!Number.isSafeInteger(instrument[name]) || instrument[name] < 1) return `${name} is not an integer of 1 or more`;
+    if (!Number.isSafeInteger(instrument[name]) || instrument[name] < 1)
+      return `${name} is not an integer of 1 or more`;
   }
   return instrument;
 }

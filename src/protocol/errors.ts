@@ -10,35 +10,139 @@ interface CatalogueEntry {
 }
 
 export const ERRORS = {
-  'bad-frame': { http: 400, message: 'The message is not valid MessagePack or JSON of the subprotocol.', action: 'Send maps with string keys, without extensions; JSON one object per line.' },
-  'bad-request': { http: 400, message: 'The request does not have the documented shape.', action: 'Compare the request with proto/frames.md.' },
-  'too-large': { http: 413, message: 'The request is over the limit for its size.', action: 'Split it; the welcome states the limits.' },
-  'too-many-symbols': { http: 400, message: 'The request names more symbols than are allowed at once.', action: 'Split it; the welcome states the limits.' },
-  'too-many-subscriptions': { http: 429, message: 'The connection has as many subscriptions as it may.', action: 'Unsubscribe from others first, or use another connection.' },
-  'unknown-op': { http: 400, message: 'There is no such operation.', action: 'Use subscribe, unsubscribe, resync, instruments or ping.' },
+  'bad-frame': {
+    http: 400,
+    message: 'The message is not valid MessagePack or JSON of the subprotocol.',
+    action: 'Send maps with string keys, without extensions; JSON one object per line.',
+  },
+  'bad-request': {
+    http: 400,
+    message: 'The request does not have the documented shape.',
+    action: 'Compare the request with proto/frames.md.',
+  },
+  'too-large': {
+    http: 413,
+    message: 'The request is over the limit for its size.',
+    action: 'Split it; the welcome states the limits.',
+  },
+  'too-many-symbols': {
+    http: 400,
+    message: 'The request names more symbols than are allowed at once.',
+    action: 'Split it; the welcome states the limits.',
+  },
+  'too-many-subscriptions': {
+    http: 429,
+    message: 'The connection has as many subscriptions as it may.',
+    action: 'Unsubscribe from others first, or use another connection.',
+  },
+  'unknown-op': {
+    http: 400,
+    message: 'There is no such operation.',
+    action: 'Use subscribe, unsubscribe, resync, instruments or ping.',
+  },
   'unknown-channel': { http: 400, message: 'There is no such channel.', action: 'Use book, quote, trade or status.' },
-  'unknown-symbol': { http: 404, message: 'There is no such instrument.', action: 'GET /v1/instruments lists them; publishers create one with PUT /v1/instruments/:symbol.' },
-  'bad-symbol': { http: 400, message: 'The symbol is not 1 to 48 of A-Z a-z 0-9 . _ -', action: 'Replace other characters, a slash by a hyphen for example.' },
-  'bad-depth': { http: 400, message: 'There is no such depth.', action: 'Use 1, 5, 10, 20, 50, or 0 for the full book; raw books are always full.' },
-  'bad-interval': { http: 400, message: 'The interval is not a number of milliseconds from 0 to 60000.', action: 'Give milliseconds; they are rounded up to the shared grid.' },
-  'bad-mode': { http: 400, message: 'This mode is not possible here.', action: 'Use live or raw; raw takes no interval and no depth.' },
+  'unknown-symbol': {
+    http: 404,
+    message: 'There is no such instrument.',
+    action: 'GET /v1/instruments lists them; publishers create one with PUT /v1/instruments/:symbol.',
+  },
+  'bad-symbol': {
+    http: 400,
+    message: 'The symbol is not 1 to 48 of A-Z a-z 0-9 . _ -',
+    action: 'Replace other characters, a slash by a hyphen for example.',
+  },
+  'bad-depth': {
+    http: 400,
+    message: 'There is no such depth.',
+    action: 'Use 1, 5, 10, 20, 50, or 0 for the full book; raw books are always full.',
+  },
+  'bad-interval': {
+    http: 400,
+    message: 'The interval is not a number of milliseconds from 0 to 60000.',
+    action: 'Give milliseconds; they are rounded up to the shared grid.',
+  },
+  'bad-mode': {
+    http: 400,
+    message: 'This mode is not possible here.',
+    action: 'Use live or raw; raw takes no interval and no depth.',
+  },
   'not-subscribed': { http: 404, message: 'The connection has no such subscription.', action: 'Subscribe first.' },
-  'unsupported-protocol': { http: 400, message: 'None of the offered subprotocols is known.', action: 'Offer tickwire.v1.msgpack or tickwire.v1.json.' },
-  'slow-control': { http: 503, message: 'The client does not read the answers to its own requests.', action: 'Read before sending more requests; connect again and resume.' },
-  'off-tick': { http: 422, message: 'A price is not a multiple of the tick size.', action: 'Round to the tick size of the instrument.' },
-  'off-lot': { http: 422, message: 'A size is not a multiple of the lot size.', action: 'Round to the lot size of the instrument.' },
-  'bad-price': { http: 422, message: 'A price is not a number that the instrument allows.', action: 'Send a decimal string or an integer mantissa; negative only where the instrument says so.' },
-  'bad-size': { http: 422, message: 'A size is negative or not a number.', action: 'Send a decimal string or an integer mantissa of 0 or more.' },
-  'out-of-range': { http: 422, message: 'A number is beyond 2^53 at the scale of the instrument.', action: 'Choose a smaller scale; numbers are never rounded.' },
-  crossed: { http: 422, message: 'The book would have its best bid above its best offer.', action: 'Send the removal of the crossed levels in the same update.' },
-  'duplicate-level': { http: 422, message: 'An update names the same price twice on one side.', action: 'Send each level once, with its final size.' },
-  'needs-snapshot': { http: 409, message: 'The book has no snapshot in its present epoch.', action: 'Publish a snapshot, then deltas.' },
-  'derived-channel': { http: 409, message: 'The quote of this instrument is derived from its book.', action: 'Publish the book, or set quoteSource to published.' },
-  'bad-instrument': { http: 400, message: 'The definition of the instrument is not valid.', action: 'Compare it with GET /v1/instruments.' },
-  unauthorized: { http: 401, message: 'Publishing is open to this machine only, or to those with the token.', action: 'Send Authorization: Bearer <token>; set TICKWIRE_PUBLISH_TOKEN on the gateway.' },
-  'not-found': { http: 404, message: 'There is nothing at this address.', action: 'proto/frames.md lists the HTTP endpoints.' },
+  'unsupported-protocol': {
+    http: 400,
+    message: 'None of the offered subprotocols is known.',
+    action: 'Offer tickwire.v1.msgpack or tickwire.v1.json.',
+  },
+  'slow-control': {
+    http: 503,
+    message: 'The client does not read the answers to its own requests.',
+    action: 'Read before sending more requests; connect again and resume.',
+  },
+  'off-tick': {
+    http: 422,
+    message: 'A price is not a multiple of the tick size.',
+    action: 'Round to the tick size of the instrument.',
+  },
+  'off-lot': {
+    http: 422,
+    message: 'A size is not a multiple of the lot size.',
+    action: 'Round to the lot size of the instrument.',
+  },
+  'bad-price': {
+    http: 422,
+    message: 'A price is not a number that the instrument allows.',
+    action: 'Send a decimal string or an integer mantissa; negative only where the instrument says so.',
+  },
+  'bad-size': {
+    http: 422,
+    message: 'A size is negative or not a number.',
+    action: 'Send a decimal string or an integer mantissa of 0 or more.',
+  },
+  'out-of-range': {
+    http: 422,
+    message: 'A number is beyond 2^53 at the scale of the instrument.',
+    action: 'Choose a smaller scale; numbers are never rounded.',
+  },
+  crossed: {
+    http: 422,
+    message: 'The book would have its best bid above its best offer.',
+    action: 'Send the removal of the crossed levels in the same update.',
+  },
+  'duplicate-level': {
+    http: 422,
+    message: 'An update names the same price twice on one side.',
+    action: 'Send each level once, with its final size.',
+  },
+  'needs-snapshot': {
+    http: 409,
+    message: 'The book has no snapshot in its present epoch.',
+    action: 'Publish a snapshot, then deltas.',
+  },
+  'derived-channel': {
+    http: 409,
+    message: 'The quote of this instrument is derived from its book.',
+    action: 'Publish the book, or set quoteSource to published.',
+  },
+  'bad-instrument': {
+    http: 400,
+    message: 'The definition of the instrument is not valid.',
+    action: 'Compare it with GET /v1/instruments.',
+  },
+  unauthorized: {
+    http: 401,
+    message: 'Publishing is open to this machine only, or to those with the token.',
+    action: 'Send Authorization: Bearer <token>; set TICKWIRE_PUBLISH_TOKEN on the gateway.',
+  },
+  'not-found': {
+    http: 404,
+    message: 'There is nothing at this address.',
+    action: 'proto/frames.md lists the HTTP endpoints.',
+  },
   'not-ready': { http: 503, message: 'The state is not loaded yet.', action: 'Try again in a moment.' },
-  internal: { http: 500, message: 'The gateway made a mistake.', action: 'Report it with the time; the log has the details.' },
+  internal: {
+    http: 500,
+    message: 'The gateway made a mistake.',
+    action: 'Report it with the time; the log has the details.',
+  },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -110,11 +110,20 @@ function faultOf(value: Record<string, unknown>, check: ReturnType<typeof Compil
   const code =
     path.length === 2 && value[field] !== undefined ? (CODE_OF_FIELD[field] ?? 'bad-request') : 'bad-request';
   if (field === '') return fault('bad-request', first?.message ?? 'unknown field');
-  return fault(code, `${path.slice(1).join('.')}: ${shown(value[field])}`.slice(0, 120));
+  return fault(code, `${path.slice(1).join('.')}: ${shown(valueAt(value, path.slice(1)))}`.slice(0, 120));
+}
+
+/** The value that a JSON pointer leads to. */
+function valueAt(value: unknown, path: readonly string[]): unknown {
+  let at = value;
+  for (const name of path)
+    at = (at as Record<string, unknown> | undefined)?.[name.replace(/~1/g, '/').replace(/~0/g, '~')];
+  return at;
 }
 
 function shown(value: unknown): string {
   if (value === undefined) return 'missing';
-  if (typeof value === 'string') return value.slice(0, 48);
-  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : typeof value;
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 48));
+  if (typeof value === 'object') return value === null ? 'null' : Array.isArray(value) ? 'a list' : 'a map';
+  return String(value);
 }

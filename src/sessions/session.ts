@@ -15,10 +15,10 @@ import {
 } from '../protocol/frames.ts';
 import {
   type BadRequest,
-  readMessage,
-  readRequest,
   type Request,
   type ResyncRequest,
+  readMessage,
+  readRequest,
   type SubscribeRequest,
   type UnsubscribeRequest,
 } from '../protocol/request.ts';
@@ -74,7 +74,10 @@ export class Sessions {
     }
     if (binary !== connection.codec.binary) {
       const wanted = connection.codec.binary ? 'binary' : 'text';
-      return this.refuse(connection, { id: null, fault: fault('bad-frame', `${connection.codec.name} takes ${wanted} messages`) });
+      return this.refuse(connection, {
+        id: null,
+        fault: fault('bad-frame', `${connection.codec.name} takes ${wanted} messages`),
+      });
     }
     const values = readMessage(message, binary);
     if (!Array.isArray(values)) return this.refuse(connection, { id: null, fault: values });

@@ -214,7 +214,12 @@ export abstract class Topic {
   /** The frame of the update from `fromSeq` to `seq` alone, for the ring. */
   protected abstract ringFrame(fromSeq: number, gatewayUs: number): RingFrame;
   /** An answer that presupposes nothing. */
-  protected abstract fresh(kind: AnswerKind, reason: ResetReason | null, subscription: Subscription, nowUs: number): Answer;
+  protected abstract fresh(
+    kind: AnswerKind,
+    reason: ResetReason | null,
+    subscription: Subscription,
+    nowUs: number,
+  ): Answer;
   /** An answer in live mode to a cursor of this epoch, not from the future. */
   protected abstract difference(subscription: Subscription, nowUs: number): Answer;
 

@@ -50,7 +50,14 @@ export class TradeTopic extends Topic {
     const wanted = kind === 'first' ? this.seq - subscription.last : this.seq;
     const seq = Math.max(wanted, this.ring.fromSeq ?? this.seq);
     const chunks = this.fromRing(kind, seq, subscription)?.chunks ?? [];
-    return { kind, epoch: this.epoch, seq: this.seq, chunks, reset: { seq, reason: reason ?? 'subscribed' }, gap: null };
+    return {
+      kind,
+      epoch: this.epoch,
+      seq: this.seq,
+      chunks,
+      reset: { seq, reason: reason ?? 'subscribed' },
+      gap: null,
+    };
   }
 
   protected override difference(subscription: Subscription, nowUs: number): Answer {
