@@ -58,7 +58,7 @@ export async function* paced(
     if (targetMs > pacing.clock.nowMs()) {
       burst = 0;
       await waitUntil(targetMs, pacing);
-    } else if (++burst % BURST_MESSAGES_MAX === 0) await nextTurn(pacing.timers);
+    } else if (++burst % BURST_MESSAGES_MAX === 0) await nextTurn(pacing);
     if (pacing.signal?.aborted) return;
     yield message;
   }

@@ -1,7 +1,7 @@
 // Owns waiting for moments of the monotonic clock. Capture replay and the synthetic market pace themselves with it.
 // Invariant: the target is absolute, so that late timers never add up to drift.
 
-import type { Clock, Timers } from '../ports/clock.ts';
+import type { Clock, Timer, Timers } from '../ports/clock.ts';
 
 export interface Pacing {
   readonly clock: Clock;
@@ -23,18 +23,25 @@ export async function waitUntil(targetMs: number, { clock, timers, signal }: Pac
 }
 
 /** Lets the event loop turn once, so that sockets are served in between. */
-export function nextTurn(timers: Timers): Promise<void> {
-  return new Promise((resolve) => timers.soon(resolve));
+export function nextTurn({ timers, signal }: Pacing): Promise<void> {
+  return orAbort(signal, (done) => timers.soon(done));
 }
 
 function delay(delayMs: number, timers: Timers, signal: AbortSignal | undefined): Promise<void> {
+  let timer: Timer | undefined;
+  return orAbort(signal, (done) => {
+    timer = timers.after(delayMs, done);
+  }).finally(() => timer?.cancel());
+}
+
+/** Resolves when what was started calls `done`, or on abort. */
+function orAbort(signal: AbortSignal | undefined, start: (done: () => void) => void): Promise<void> {
   return new Promise((resolve) => {
-    const timer = timers.after(delayMs, finish);
-    signal?.addEventListener('abort', finish, { once: true });
-    function finish(): void {
-      timer.cancel();
-      signal?.removeEventListener('abort', finish);
+    const done = (): void => {
+      signal?.removeEventListener('abort', done);
       resolve();
-    }
+    };
+    signal?.addEventListener('abort', done, { once: true });
+    start(done);
   });
 }

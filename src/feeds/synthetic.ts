@@ -6,7 +6,7 @@ import type { InstrumentDefinition } from '../market/instrument.ts';
 import type { Trade, Update } from '../market/update.ts';
 import type { FeedEvent } from './feed.ts';
 import { Ladder, type Level } from './ladder.ts';
-import { nextTurn, type Pacing, waitUntil } from './pacing.ts';
+import { type Pacing, waitUntil } from './pacing.ts';
 import { Random } from './random.ts';
 
 /** One symbol of the market, with the shape of its trading. */
@@ -138,8 +138,8 @@ export interface SyntheticRun extends Pacing {
   publish(event: FeedEvent): void;
 }
 
-/** Shortest pause between batches, milliseconds: fine enough for the eye, coarse enough to batch. */
-const BATCH_INTERVAL_MS = 5;
+/** Shortest pause between batches, milliseconds: short enough for the eye, long enough to batch and to serve sockets. */
+const BATCH_PAUSE_MS = 5;
 /** What a stalled process catches up with at most; the rest of the pause did not happen. */
 const BACKLOG_MS_MAX = 250;
 
@@ -162,8 +162,7 @@ export async function runSynthetic(market: SyntheticMarket, run: SyntheticRun): 
       for (const event of events) publish(event);
       dueMs += events.length * msPerUpdate;
     }
-    await nextTurn(run.timers);
-    await waitUntil(Math.max(dueMs, nowMs + BATCH_INTERVAL_MS), run);
+    await waitUntil(Math.max(dueMs, clock.nowMs() + BATCH_PAUSE_MS), run);
   }
 }
 

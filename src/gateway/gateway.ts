@@ -1,0 +1,238 @@
+// Owns the running gateway: builds the parts, wires sockets and HTTP to them, starts and stops them in order.
+// `tickwire serve`, the tests and the replay start it. Invariant: after `stop` nothing of it runs.
+
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { Bus } from '../bus/bus.ts';
+import { MemoryBus } from '../bus/memory.ts';
+import { Instruments } from '../market/instrument.ts';
+import { systemClock, systemTimers } from '../ports/clock.ts';
+import type { Socket } from '../ports/socket.ts';
+import type { Codec } from '../protocol/codec.ts';
+import { jsonCodec } from '../protocol/codecs.ts';
+import { CloseCode, fault } from '../protocol/errors.ts';
+import { SUBPROTOCOLS } from '../protocol/frames.ts';
+import { ByteWriter } from '../protocol/writer.ts';
+import { Connection, type ConnectionCounters } from '../sessions/connection.ts';
+import { Sessions } from '../sessions/session.ts';
+import { packageVersion, type Settings } from '../settings/settings.ts';
+import { Flush } from '../topics/flush.ts';
+import { Topics } from '../topics/topics.ts';
+import { watchBusy } from './busy.ts';
+import { HttpApi } from './http.ts';
+import { createServer, type HttpResponse, type Server } from './uws.ts';
+
+export const STREAM_PATH = '/v1/stream';
+
+/** WebSocket messages up to this many times the request limit are refused with their code; longer ones cut the connection. */
+const PAYLOAD_FACTOR = 16;
+
+export class Gateway {
+  readonly instruments = new Instruments();
+  readonly bus: Bus;
+  readonly topics: Topics;
+  readonly flush: Flush;
+  readonly connectionCounters: ConnectionCounters = { stalls: 0, drains: 0, pumps: 0, slowControlCloses: 0 };
+  /** Refusals by code. */
+  readonly refusals: Record<string, number> = {};
+  private readonly connections = new Set<Connection>();
+  private readonly sessions: Sessions;
+  private readonly load = watchBusy();
+  private readonly publicServer: Server;
+  private readonly adminServer: Server;
+  private readonly http: HttpApi;
+  private accepting = false;
+  private publicPort = 0;
+  private adminPortBound = 0;
+
+  constructor(
+    private readonly settings: Settings,
+    private readonly logger: Logger,
+  ) {
+    const clock = systemClock;
+    const timers = systemTimers;
+    const onError = (error: unknown): void => this.logger.error({ err: error }, 'internal error');
+    const countRefusal = (code: string): void => {
+      this.refusals[code] = (this.refusals[code] ?? 0) + 1;
+    };
+    const { instruments } = this;
+    const { logEntriesMax, topicGraceMs: graceMs, staleAfterMs } = settings;
+    this.bus = new MemoryBus({ clock, instruments, newEpoch, logEntriesMax });
+    this.flush = new Flush({ clock, timers, busy: this.load.busy });
+    this.topics = new Topics({
+      bus: this.bus,
+      instruments,
+      clock,
+      timers,
+      flush: this.flush,
+      graceMs,
+      staleAfterMs,
+      onError,
+    });
+    this.sessions = new Sessions({
+      instruments,
+      topics: this.topics,
+      flush: this.flush,
+      clock,
+      limits: settings,
+      server: `tickwire/${packageVersion()}`,
+      onRefusal: countRefusal,
+    });
+    this.http = new HttpApi({ bus: this.bus, instruments, clock, settings, onRefusal: countRefusal, onError });
+    this.instruments.watch((event) => this.sessions.instrumentChanged(this.connections, event));
+    this.publicServer = this.createPublic();
+    this.adminServer = this.createAdmin();
+  }
+
+  get connectionCount(): number {
+    return this.connections.size;
+  }
+
+  get url(): string {
+    return `http://${hostOf(this.settings.host)}:${this.publicPort}`;
+  }
+
+  get streamUrl(): string {
+    return `ws://${hostOf(this.settings.host)}:${this.publicPort}${STREAM_PATH}`;
+  }
+
+  get adminUrl(): string {
+    return `http://127.0.0.1:${this.adminPortBound}`;
+  }
+
+  /** @throws Error where a port is taken. */
+  start(): void {
+    this.publicPort = this.publicServer.listen(this.settings.host, this.settings.port);
+    try {
+      this.adminPortBound = this.adminServer.listen('127.0.0.1', this.settings.adminPort);
+    } catch (error) {
+      this.publicServer.close();
+      throw error;
+    }
+    this.accepting = true;
+    this.logger.info({ url: this.url, stream: this.streamUrl, admin: this.adminUrl }, 'listening');
+  }
+
+  /** Says goodbye to the clients and ends everything. */
+  stop(): void {
+    this.accepting = false;
+    this.publicServer.stopListening();
+    for (const connection of [...this.connections])
+      connection.close(CloseCode.goingAway, 'the gateway stops; come back');
+    this.topics.shutDown();
+    this.load.stop();
+    this.publicServer.close();
+    this.adminServer.close();
+    this.logger.info('stopped');
+  }
+
+  private createPublic(): Server {
+    const { settings, sessions } = this;
+    return createServer<Connection | null>({
+      stream: {
+        path: STREAM_PATH,
+        handlers: {
+          open: (socket, codec, address) => this.open(socket, codec, address),
+          message: (connection, message, binary) => {
+            if (connection !== null) this.guard(connection, () => sessions.receive(connection, message, binary));
+          },
+          drain: (connection) => connection?.drained(),
+          close: (connection) => this.closed(connection),
+        },
+      },
+      http: (request) => this.http.handle(request),
+      bodyBytesMax: settings.publishBytesMax,
+      tooLarge: this.http.refuse(fault('too-large', `at most ${settings.publishBytesMax} bytes`)),
+      payloadBytesMax: settings.requestBytesMax * PAYLOAD_FACTOR,
+    });
+  }
+
+  private createAdmin(): Server {
+    return createServer<never>({
+      http: async ({ method, path }) => this.admin(method, path),
+      bodyBytesMax: 1_024,
+      tooLarge: this.http.refuse(fault('too-large')),
+      payloadBytesMax: 1_024,
+    });
+  }
+
+  private admin(method: string, path: string): HttpResponse {
+    if (method === 'GET' && path === '/healthz') return { status: 200, body: '{"status":"ok"}\n' };
+    if (method === 'GET' && path === '/readyz') {
+      return { status: this.accepting ? 200 : 503, body: `{"ready":${this.accepting}}\n` };
+    }
+    if (method === 'GET' && path === '/v1/admin/stats')
+      return { status: 200, body: `${JSON.stringify(this.stats())}\n` };
+    return this.http.refuse(fault('not-found', path.slice(0, 100)));
+  }
+
+  /** All plain counters. */
+  private stats(): object {
+    return {
+      connections: this.connections.size,
+      topics: this.topics.size,
+      busy: this.load.busy(),
+      flush: this.flush.counters,
+      answers: this.topics.counters,
+      sockets: this.connectionCounters,
+      refusals: this.refusals,
+    };
+  }
+
+  private open(socket: Socket, codec: Codec | null, address: string): Connection | null {
+    if (codec === null) {
+      this.refuseProtocol(socket);
+      return null;
+    }
+    const connection = new Connection({
+      id: randomBytes(8).toString('hex'),
+      socket,
+      codec,
+      flush: this.flush,
+      topics: this.topics,
+      limits: this.settings,
+      counters: this.connectionCounters,
+    });
+    this.connections.add(connection);
+    this.logger.debug({ connection: connection.id, address, codec: codec.name }, 'connected');
+    this.sessions.welcome(connection);
+    return connection;
+  }
+
+  private closed(connection: Connection | null): void {
+    if (connection === null) return;
+    connection.shut();
+    this.connections.delete(connection);
+    this.logger.debug({ connection: connection.id }, 'disconnected');
+  }
+
+  /** A browser can't read why a handshake failed, so the refusal is said over the open socket. */
+  private refuseProtocol(socket: Socket): void {
+    const refused = fault('unsupported-protocol', `known: ${SUBPROTOCOLS.join(', ')}`);
+    this.refusals[refused.code] = (this.refusals[refused.code] ?? 0) + 1;
+    const writer = new ByteWriter(512);
+    jsonCodec.encode(writer, { type: 'error', id: null, ...refused });
+    socket.send(writer.copy(), false);
+    socket.close(CloseCode.unsupportedProtocol, refused.code);
+  }
+
+  /** A mistake of ours in one client's request ends neither the process nor the connection. */
+  private guard(connection: Connection, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.logger.error({ err: error, connection: connection.id }, 'internal error');
+      const { code, message, action } = fault('internal');
+      connection.tell({ type: 'error', id: null, code, message, action });
+    }
+  }
+}
+
+function newEpoch(): number {
+  return randomBytes(6).readUIntBE(0, 6) || 1;
+}
+
+function hostOf(host: string): string {
+  if (host === '0.0.0.0') return 'localhost';
+  return host.includes(':') ? `[${host}]` : host;
+}

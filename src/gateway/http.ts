@@ -1,0 +1,294 @@
+// Owns the HTTP endpoints of the public port: instruments, books, quotes, trades, time, publishing.
+// The gateway routes requests here. Invariant: every answer is JSON, and every error one of the catalogue, with its status.
+
+import Type from 'typebox';
+import { Compile } from 'typebox/compile';
+import type { Bus, Entry, Publication, Published } from '../bus/bus.ts';
+import { Book } from '../market/book.ts';
+import {
+  defineInstrument,
+  type Instrument,
+  type InstrumentDefinition,
+  type Instruments,
+  isSymbol,
+} from '../market/instrument.ts';
+import type { Quote } from '../market/update.ts';
+import type { Clock } from '../ports/clock.ts';
+import { formatDecimal, parseDecimal } from '../protocol/decimal.ts';
+import { ERRORS, type Fault, fault } from '../protocol/errors.ts';
+import { DEPTHS } from '../protocol/frames.ts';
+import { unpackAll } from '../protocol/unpack.ts';
+import type { Settings } from '../settings/settings.ts';
+import { readPublication } from './publication.ts';
+import { mayPublish } from './trust.ts';
+import type { HttpRequest, HttpResponse } from './uws.ts';
+
+export interface HttpOptions {
+  readonly bus: Bus;
+  readonly instruments: Instruments;
+  readonly clock: Clock;
+  readonly settings: Settings;
+  readonly onRefusal: (code: string) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+const INSTRUMENT_BODY = Compile(
+  Type.Object(
+    {
+      symbol: Type.Optional(Type.String()),
+      priceScale: Type.Integer(),
+      sizeScale: Type.Integer(),
+      tickSize: Type.Optional(Type.String()),
+      lotSize: Type.Optional(Type.String()),
+      negativePrices: Type.Optional(Type.Boolean()),
+      orderCounts: Type.Optional(Type.Boolean()),
+      quoteSource: Type.Optional(Type.Enum(['book', 'published'])),
+    },
+    { additionalProperties: false },
+  ),
+);
+
+export class HttpApi {
+  constructor(private readonly options: HttpOptions) {}
+
+  async handle(request: HttpRequest): Promise<HttpResponse> {
+    try {
+      return await this.route(request);
+    } catch (error) {
+      this.options.onError(error);
+      return this.refuse(fault('internal'));
+    }
+  }
+
+  refuse(refused: Fault): HttpResponse {
+    this.options.onRefusal(refused.code);
+    return { status: ERRORS[refused.code].http, body: JSON.stringify({ error: refused }) };
+  }
+
+  private route(request: HttpRequest): HttpResponse | Promise<HttpResponse> {
+    const [, version, resource, symbol, more] = request.path.split('/');
+    const key = `${request.method} ${resource}${symbol === undefined ? '' : '/:symbol'}`;
+    if (version !== 'v1' || more !== undefined) return this.refuse(fault('not-found', request.path.slice(0, 100)));
+    switch (key) {
+      case 'GET time':
+        return json({ timeUs: this.options.clock.nowUs() });
+      case 'GET instruments':
+        return json({ instruments: this.options.instruments.list().map(instrumentObject) });
+      case 'POST publish':
+        return this.publish(request);
+    }
+    if (symbol === undefined) return this.refuse(fault('not-found', request.path.slice(0, 100)));
+    if (!isSymbol(symbol)) return this.refuse(fault('bad-symbol', symbol.slice(0, 48)));
+    if (key === 'PUT instruments/:symbol') return this.putInstrument(request, symbol);
+    const instrument = this.options.instruments.get(symbol);
+    if (instrument === undefined) return this.refuse(fault('unknown-symbol', symbol));
+    switch (key) {
+      case 'GET instruments/:symbol':
+        return json(instrumentObject(instrument));
+      case 'DELETE instruments/:symbol':
+        return this.deleteInstrument(request, symbol);
+      case 'GET book/:symbol':
+        return this.book(request, instrument);
+      case 'GET quote/:symbol':
+        return this.quote(instrument);
+      case 'GET trades/:symbol':
+        return this.trades(request, instrument);
+    }
+    return this.refuse(fault('not-found', request.path.slice(0, 100)));
+  }
+
+  private async book({ query }: HttpRequest, instrument: Instrument): Promise<HttpResponse> {
+    const asked = query.get('depth') ?? '0';
+    const depth = DEPTHS.find((each) => String(each) === asked);
+    if (depth === undefined) return this.refuse(fault('bad-depth', asked.slice(0, 20)));
+    const { epoch, seq, exchangeUs, publishUs, book: state } = await this.options.bus.load('book', instrument.symbol);
+    const book = state === null ? new Book() : Book.load(state);
+    const levels = { stride: instrument.orderCounts ? 3 : 2, bids: [], asks: [] };
+    book.top(depth, levels);
+    return json({
+      symbol: instrument.symbol,
+      epoch,
+      seq,
+      depth,
+      exchangeUs,
+      publishUs,
+      ageMs: this.ageMs(seq, publishUs),
+      status: await this.status(instrument.symbol),
+      checksum: book.checksum(depth),
+      bids: levelRows(levels.bids, levels.stride, instrument),
+      asks: levelRows(levels.asks, levels.stride, instrument),
+    });
+  }
+
+  private async quote(instrument: Instrument): Promise<HttpResponse> {
+    const { symbol, quoteSource, priceScale, sizeScale } = instrument;
+    const state = await this.options.bus.load(quoteSource === 'book' ? 'book' : 'quote', symbol);
+    const { bidPrice, bidSize, askPrice, askSize } = quoteSource === 'book' ? topOf(state.book) : asQuote(state.last);
+    return json({
+      symbol,
+      epoch: state.epoch,
+      seq: state.seq,
+      exchangeUs: state.exchangeUs,
+      publishUs: state.publishUs,
+      ageMs: this.ageMs(state.seq, state.publishUs),
+      status: await this.status(symbol),
+      bidPrice: bidPrice === null ? null : formatDecimal(bidPrice, priceScale),
+      bidSize: formatDecimal(bidSize, sizeScale),
+      askPrice: askPrice === null ? null : formatDecimal(askPrice, priceScale),
+      askSize: formatDecimal(askSize, sizeScale),
+    });
+  }
+
+  private async trades({ query }: HttpRequest, { symbol, priceScale, sizeScale }: Instrument): Promise<HttpResponse> {
+    const last = Number(query.get('last') ?? '50');
+    if (!Number.isInteger(last) || last < 1 || last > 1_000)
+      return this.refuse(fault('bad-request', 'last is 1 to 1000'));
+    const { epoch, seq, recent } = await this.options.bus.load('trade', symbol);
+    const trades = recent.slice(-last).map((entry) => tradeObject(entry, priceScale, sizeScale));
+    return json({ symbol, epoch, seq, trades });
+  }
+
+  private async status(symbol: string): Promise<string> {
+    const { last } = await this.options.bus.load('status', symbol);
+    return last?.kind === 'status' ? last.status : 'live';
+  }
+
+  /** Null before the first update. */
+  private ageMs(seq: number, publishUs: number): number | null {
+    return seq === 0 ? null : Math.max(0, Math.round((this.options.clock.nowUs() - publishUs) / 1_000));
+  }
+
+  private async publish(request: HttpRequest): Promise<HttpResponse> {
+    const { bus, instruments, settings } = this.options;
+    if (!mayPublish(request, settings.publishToken)) return this.refuse(fault('unauthorized'));
+    const msgpack = isMsgpack(request);
+    const body = readBody(request, msgpack);
+    if ('refused' in body) return this.refuse(body.refused);
+    const items = Array.isArray(body.value) ? body.value : [body.value];
+    if (items.length > settings.publishItemsMax) {
+      return this.refuse(fault('too-large', `${items.length} items, at most ${settings.publishItemsMax}`));
+    }
+    const read = items.map((item) => readPublication(item, instruments, msgpack));
+    const published = await bus.publish(read.filter((each): each is Publication => !('code' in each)));
+    let next = 0;
+    const results = read.map((each) => this.resultObject('code' in each ? { refused: each } : published[next++]!));
+    if (Array.isArray(body.value)) return json({ results });
+    const [result] = results;
+    if (result !== undefined && 'error' in result)
+      return { status: ERRORS[result.error.code].http, body: JSON.stringify(result) };
+    return json(result ?? {});
+  }
+
+  private resultObject(published: Published): { epoch: number; seq: number } | { error: Fault } {
+    if (!('refused' in published)) return published;
+    this.options.onRefusal(published.refused.code);
+    return { error: published.refused };
+  }
+
+  private putInstrument(request: HttpRequest, symbol: string): HttpResponse {
+    const { instruments, settings } = this.options;
+    if (!mayPublish(request, settings.publishToken)) return this.refuse(fault('unauthorized'));
+    const body = readBody(request, isMsgpack(request));
+    if ('refused' in body) return this.refuse(body.refused);
+    const instrument = readInstrument(body.value, symbol);
+    if (typeof instrument === 'string') return this.refuse(fault('bad-instrument', instrument));
+    const before = instruments.get(symbol);
+    if (before !== undefined && before.quoteSource !== instrument.quoteSource) {
+      return this.refuse(fault('bad-instrument', 'quoteSource stays while it is listed: DELETE it first'));
+    }
+    if (before === undefined && instruments.list().length >= settings.instrumentsMax) {
+      return this.refuse(fault('bad-instrument', `at most ${settings.instrumentsMax} are listed`));
+    }
+    instruments.put(instrument);
+    return json(instrumentObject(instrument));
+  }
+
+  private deleteInstrument(request: HttpRequest, symbol: string): HttpResponse {
+    if (!mayPublish(request, this.options.settings.publishToken)) return this.refuse(fault('unauthorized'));
+    this.options.instruments.delist(symbol);
+    return json({ symbol, delisted: true });
+  }
+}
+
+/**
+ * The instrument that a JSON object defines, or what is wrong with it. Tick and lot are decimal strings.
+ * Also reads instrument files.
+ */
+export function readInstrument(value: unknown, symbol: string): Instrument | string {
+  if (!INSTRUMENT_BODY.Check(value)) {
+    const [first] = INSTRUMENT_BODY.Errors(value);
+    return `${first?.instancePath.slice(1) || 'body'}: ${first?.message ?? 'not as documented'}`;
+  }
+  const { tickSize, lotSize, ...rest } = value as Omit<InstrumentDefinition, 'tickSize' | 'lotSize'> & {
+    tickSize?: string;
+    lotSize?: string;
+  };
+  if (rest.symbol !== undefined && rest.symbol !== symbol) return `symbol is ${rest.symbol}, not ${symbol}`;
+  const tick = tickSize === undefined ? 1 : parseDecimal(tickSize, rest.priceScale);
+  const lot = lotSize === undefined ? 1 : parseDecimal(lotSize, rest.sizeScale);
+  if (typeof tick === 'string') return `tickSize ${tickSize}: ${tick} at scale ${rest.priceScale}`;
+  if (typeof lot === 'string') return `lotSize ${lotSize}: ${lot} at scale ${rest.sizeScale}`;
+  return defineInstrument({ ...rest, symbol, tickSize: tick, lotSize: lot });
+}
+
+function instrumentObject({ tickSize, lotSize, ...rest }: Instrument): object {
+  return {
+    ...rest,
+    tickSize: formatDecimal(tickSize, rest.priceScale),
+    lotSize: formatDecimal(lotSize, rest.sizeScale),
+  };
+}
+
+function tradeObject({ seq, update, exchangeUs, publishUs }: Entry, priceScale: number, sizeScale: number): object {
+  if (update.kind !== 'trade') return {};
+  const { id, tradeKind: kind, side, price, size } = update;
+  const decimals = { price: formatDecimal(price, priceScale), size: formatDecimal(size, sizeScale) };
+  return { seq, id: id ?? seq, kind, side, ...decimals, exchangeUs, publishUs };
+}
+
+function levelRows(
+  flat: readonly number[],
+  stride: number,
+  { priceScale, sizeScale }: Instrument,
+): (string | number)[][] {
+  const rows: (string | number)[][] = [];
+  for (let i = 0; i < flat.length; i += stride) {
+    const row = [formatDecimal(flat[i]!, priceScale), formatDecimal(flat[i + 1]!, sizeScale)];
+    rows.push(stride === 3 ? [...row, flat[i + 2]!] : row);
+  }
+  return rows;
+}
+
+function topOf(state: Parameters<typeof Book.load>[0] | null): Quote {
+  const { bestBid, bestAsk } = state === null ? new Book() : Book.load(state);
+  return {
+    kind: 'quote',
+    bidPrice: bestBid?.price ?? null,
+    bidSize: bestBid?.size ?? 0,
+    askPrice: bestAsk?.price ?? null,
+    askSize: bestAsk?.size ?? 0,
+  };
+}
+
+function asQuote(last: { kind: string } | null): Quote {
+  if (last?.kind === 'quote') return last as Quote;
+  return { kind: 'quote', bidPrice: null, bidSize: 0, askPrice: null, askSize: 0 };
+}
+
+function isMsgpack({ headers }: HttpRequest): boolean {
+  return /^application\/(x-)?(vnd\.)?msgpack/.test(headers.get('content-type') ?? '');
+}
+
+function readBody({ body }: HttpRequest, msgpack: boolean): { value: unknown } | { refused: Fault } {
+  try {
+    if (!msgpack) return { value: JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)) };
+    const values = unpackAll(body);
+    return { value: values.length === 1 ? values[0] : values };
+  } catch (error) {
+    return { refused: fault('bad-frame', error instanceof Error ? error.message.slice(0, 100) : 'unreadable') };
+  }
+}
+
+function json(value: object): HttpResponse {
+  return { status: 200, body: `${JSON.stringify(value)}\n` };
+}

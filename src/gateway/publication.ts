@@ -1,0 +1,183 @@
+// Owns the reading of what publishers post: items with decimals become updates in mantissas. Called by the HTTP endpoint.
+// Invariant: an item becomes one whole update, or a fault that names the field; no number is ever rounded.
+
+import Type, { type Static } from 'typebox';
+import { Compile } from 'typebox/compile';
+import type { Publication } from '../bus/bus.ts';
+import type { Instrument, Instruments } from '../market/instrument.ts';
+import type { Update } from '../market/update.ts';
+import { parseDecimal } from '../protocol/decimal.ts';
+import { type ErrorCode, type Fault, fault } from '../protocol/errors.ts';
+import { SIDES, STATUSES, TRADE_KINDS } from '../protocol/frames.ts';
+
+/** A decimal string, or (MessagePack only) an integer mantissa at the instrument's scale. */
+const number = Type.Union([Type.String({ maxLength: 64 }), Type.Integer()]);
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const level = Type.Union([Type.Tuple([number, number]), Type.Tuple([number, number, count])]);
+const levels = Type.Array(level);
+const common = {
+  symbol: Type.String({ maxLength: 64 }),
+  exchangeUs: Type.Optional(Type.Union([count, Type.Null()])),
+};
+const nullable = Type.Union([number, Type.Null()]);
+const strict = { additionalProperties: false };
+
+const ITEMS = {
+  snapshot: Type.Object({ ...common, type: Type.Literal('snapshot'), bids: levels, asks: levels }, strict),
+  delta: Type.Object(
+    { ...common, type: Type.Literal('delta'), bids: Type.Optional(levels), asks: Type.Optional(levels) },
+    strict,
+  ),
+  quote: Type.Object(
+    {
+      ...common,
+      type: Type.Literal('quote'),
+      bidPrice: nullable,
+      bidSize: Type.Optional(number),
+      askPrice: nullable,
+      askSize: Type.Optional(number),
+    },
+    strict,
+  ),
+  trade: Type.Object(
+    {
+      ...common,
+      type: Type.Literal('trade'),
+      id: Type.Optional(Type.Union([count, Type.String({ minLength: 1, maxLength: 64 })])),
+      kind: Type.Optional(Type.Enum([...TRADE_KINDS])),
+      side: Type.Optional(Type.Enum([...SIDES])),
+      price: number,
+      size: number,
+    },
+    strict,
+  ),
+  status: Type.Object(
+    {
+      ...common,
+      type: Type.Literal('status'),
+      status: Type.Enum(STATUSES.filter((status) => status !== 'stale' && status !== 'resync')),
+      reason: Type.Optional(Type.Union([Type.String({ maxLength: 200 }), Type.Null()])),
+    },
+    strict,
+  ),
+};
+
+type Item =
+  | Static<typeof ITEMS.snapshot>
+  | Static<typeof ITEMS.delta>
+  | Static<typeof ITEMS.quote>
+  | Static<typeof ITEMS.trade>
+  | Static<typeof ITEMS.status>;
+type Number = Static<typeof number>;
+
+const CHECKS = {
+  snapshot: Compile(ITEMS.snapshot),
+  delta: Compile(ITEMS.delta),
+  quote: Compile(ITEMS.quote),
+  trade: Compile(ITEMS.trade),
+  status: Compile(ITEMS.status),
+};
+
+/**
+ * @param mantissas whether integers are taken as mantissas (MessagePack); in JSON prices and sizes must be strings, since
+ * a number there is as likely meant as a price.
+ */
+export function readPublication(value: unknown, instruments: Instruments, mantissas: boolean): Publication | Fault {
+  const item = checkItem(value);
+  if ('code' in item) return item;
+  const instrument = instruments.get(item.symbol);
+  if (instrument === undefined) return fault('unknown-symbol', item.symbol);
+  const update = updateOf(item, new NumberReader(instrument, mantissas));
+  return 'code' in update ? update : { symbol: item.symbol, update, exchangeUs: item.exchangeUs ?? null };
+}
+
+function checkItem(value: unknown): Item | Fault {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return fault('bad-request', 'an item is an object');
+  const { type } = value as { type?: unknown };
+  if (typeof type !== 'string' || !Object.hasOwn(CHECKS, type)) {
+    return fault('bad-request', `type is one of ${Object.keys(CHECKS).join(', ')}`);
+  }
+  const check = CHECKS[type as keyof typeof CHECKS];
+  if (check.Check(value)) return value as Item;
+  const [first] = check.Errors(value);
+  return fault('bad-request', `${first?.instancePath.slice(1) || type}: ${first?.message ?? 'not as documented'}`);
+}
+
+/** Reads the decimals of one item; remembers the first that is wrong. */
+class NumberReader {
+  bad: Fault | null = null;
+
+  constructor(
+    private readonly instrument: Instrument,
+    private readonly mantissas: boolean,
+  ) {}
+
+  price(value: Number): number {
+    return this.read(value, this.instrument.priceScale, 'bad-price', 'off-tick');
+  }
+
+  size(value: Number): number {
+    return this.read(value, this.instrument.sizeScale, 'bad-size', 'off-lot');
+  }
+
+  nullablePrice(value: Number | null): number | null {
+    return value === null ? null : this.price(value);
+  }
+
+  levels(rows: Static<typeof levels>): number[] {
+    const flat: number[] = [];
+    for (const [price, size, orders] of rows) flat.push(this.price(price), this.size(size), orders ?? 0);
+    return flat;
+  }
+
+  private read(value: Number, scale: number, syntax: ErrorCode, precision: ErrorCode): number {
+    if (typeof value === 'number') {
+      if (this.mantissas) return value;
+      return this.fail(fault(syntax, `${value}: in JSON a decimal is a string, "${value}"`));
+    }
+    const mantissa = parseDecimal(value, scale);
+    if (typeof mantissa === 'number') return mantissa;
+    const shown = `${value.slice(0, 40)} at scale ${scale}`;
+    if (mantissa === 'range') return this.fail(fault('out-of-range', shown));
+    return this.fail(fault(mantissa === 'precision' ? precision : syntax, shown));
+  }
+
+  private fail(bad: Fault): number {
+    this.bad ??= bad;
+    return 0;
+  }
+}
+
+function updateOf(item: Item, read: NumberReader): Update | Fault {
+  const update = convert(item, read);
+  return read.bad ?? update;
+}
+
+function convert(item: Item, read: NumberReader): Update {
+  switch (item.type) {
+    case 'snapshot':
+      return { kind: 'snapshot', bids: read.levels(item.bids), asks: read.levels(item.asks) };
+    case 'delta':
+      return { kind: 'delta', bids: read.levels(item.bids ?? []), asks: read.levels(item.asks ?? []) };
+    case 'quote':
+      return {
+        kind: 'quote',
+        bidPrice: read.nullablePrice(item.bidPrice),
+        bidSize: read.size(item.bidSize ?? '0'),
+        askPrice: read.nullablePrice(item.askPrice),
+        askSize: read.size(item.askSize ?? '0'),
+      };
+    case 'trade':
+      return {
+        kind: 'trade',
+        id: item.id ?? null,
+        tradeKind: item.kind ?? 'trade',
+        side: item.side ?? 'unknown',
+        price: read.price(item.price),
+        size: read.size(item.size),
+      };
+    case 'status':
+      return { kind: 'status', status: item.status, reason: item.reason ?? null };
+  }
+}

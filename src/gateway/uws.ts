@@ -1,0 +1,223 @@
+// Owns all contact with uWebSockets.js: the listener, WebSocket upgrades, HTTP requests, and the socket port on top of it.
+// Called by the gateway. Invariant: nothing of the library escapes: buffers are copied or used at once, closed sockets are
+// never touched, an upgrade or request that was aborted is never answered.
+
+import uWS from 'uWebSockets.js';
+import type { SendResult, Socket } from '../ports/socket.ts';
+import type { Codec } from '../protocol/codec.ts';
+import { codecOf, jsonCodec } from '../protocol/codecs.ts';
+
+export interface StreamHandlers<Session> {
+  /** `codec` null: none of the offered subprotocols is known, and the socket only lives to be told so. */
+  open(socket: Socket, codec: Codec | null, address: string): Session;
+  message(session: Session, message: Uint8Array, binary: boolean): void;
+  drain(session: Session): void;
+  close(session: Session): void;
+}
+
+export interface HttpRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: ReadonlyMap<string, string>;
+  /** The peer's address in text form. */
+  readonly address: string;
+  readonly body: Uint8Array;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly body: string;
+  readonly contentType?: string;
+}
+
+export interface ServerOptions<Session> {
+  /** Absent: a server for HTTP alone. */
+  readonly stream?: { readonly path: string; readonly handlers: StreamHandlers<Session> };
+  readonly http: (request: HttpRequest) => Promise<HttpResponse>;
+  readonly bodyBytesMax: number;
+  /** The answer to a body over the limit. */
+  readonly tooLarge: HttpResponse;
+  /** Above the request limit, so that an ordinary oversize is refused with its code instead of a bare 1006. */
+  readonly payloadBytesMax: number;
+}
+
+export interface Server {
+  /** @returns the port. @throws Error where it is taken. */
+  listen(host: string, port: number): number;
+  /** Stops listening; open connections stay until they are closed. */
+  stopListening(): void;
+  /** Closes everything at once. */
+  close(): void;
+}
+
+/** Never reached: the send queue stops at the first byte that the kernel does not take. */
+const BACKPRESSURE_BYTES_MAX = 64 * 1024 * 1024;
+const IDLE_TIMEOUT_S = 120;
+
+/** The library takes host, port and options together; its types know only two of them at a time. */
+type ExclusiveListen = (
+  host: string,
+  port: number,
+  options: number,
+  done: (socket: uWS.us_listen_socket | false) => void,
+) => void;
+const LISTEN_EXCLUSIVE_PORT = 1;
+
+interface UserData<Session> {
+  readonly codec: Codec | null;
+  readonly address: string;
+  session: Session | undefined;
+  socket: UwsSocket | undefined;
+}
+
+class UwsSocket implements Socket {
+  private gone = false;
+
+  constructor(private readonly ws: uWS.WebSocket<unknown>) {}
+
+  send(message: Uint8Array, binary: boolean): SendResult {
+    if (this.gone) return 'closed';
+    const result = this.ws.send(message, binary, false);
+    if (result === 1) return 'sent';
+    return result === 0 ? 'backlogged' : 'closed';
+  }
+
+  close(code: number, reason: string): void {
+    if (!this.gone) this.ws.end(code, reason);
+  }
+
+  bufferedBytes(): number {
+    return this.gone ? 0 : this.ws.getBufferedAmount();
+  }
+
+  markGone(): void {
+    this.gone = true;
+  }
+}
+
+/** A server that is configured but does not listen yet. */
+export function createServer<Session>(options: ServerOptions<Session>): Server {
+  const app = uWS.App();
+  let listenSocket: uWS.us_listen_socket | false = false;
+  if (options.stream !== undefined)
+    addStream(app, options.stream.path, options.stream.handlers, options.payloadBytesMax);
+  app.any('/*', (res, req) => answer(res, req, options));
+  return {
+    listen(host, port) {
+      // A port that is taken must be an error: without the flag two gateways would share it unnoticed.
+      (app.listen as unknown as ExclusiveListen).call(app, host, port, LISTEN_EXCLUSIVE_PORT, (socket) => {
+        listenSocket = socket;
+      });
+      if (listenSocket === false) throw new Error(`${host}:${port} is taken, or not an address of this machine`);
+      return uWS.us_socket_local_port(listenSocket);
+    },
+    stopListening() {
+      if (listenSocket !== false) uWS.us_listen_socket_close(listenSocket);
+      listenSocket = false;
+    },
+    close() {
+      app.close();
+      listenSocket = false;
+    },
+  };
+}
+
+function addStream<Session>(
+  app: uWS.TemplatedApp,
+  path: string,
+  handlers: StreamHandlers<Session>,
+  payloadBytesMax: number,
+): void {
+  app.ws<UserData<Session>>(path, {
+    compression: uWS.DISABLED,
+    maxPayloadLength: payloadBytesMax,
+    maxBackpressure: BACKPRESSURE_BYTES_MAX,
+    closeOnBackpressureLimit: false,
+    idleTimeout: IDLE_TIMEOUT_S,
+    sendPingsAutomatically: true,
+    upgrade: (res, req, context) => upgrade<Session>(res, req, context),
+    open: (ws) => {
+      const data = ws.getUserData();
+      data.socket = new UwsSocket(ws as uWS.WebSocket<unknown>);
+      data.session = handlers.open(data.socket, data.codec, data.address);
+    },
+    message: (ws, message, binary) => {
+      const { session } = ws.getUserData();
+      if (session !== undefined) handlers.message(session, new Uint8Array(message), binary);
+    },
+    drain: (ws) => {
+      const { session } = ws.getUserData();
+      if (session !== undefined && ws.getBufferedAmount() === 0) handlers.drain(session);
+    },
+    close: (ws) => {
+      const data = ws.getUserData();
+      data.socket?.markGone();
+      if (data.session !== undefined) handlers.close(data.session);
+    },
+  });
+}
+
+function upgrade<Session>(res: uWS.HttpResponse, req: uWS.HttpRequest, context: uWS.us_socket_context_t): void {
+  // The answer is given within this call; the handler is there because the library demands one.
+  res.onAborted(() => {});
+  // RFC 6455 section 4.4: another version is refused, naming the one that is spoken.
+  if (req.getHeader('sec-websocket-version') !== '13') {
+    res.writeStatus('426 Upgrade Required').writeHeader('Sec-WebSocket-Version', '13').end();
+    return;
+  }
+  const offered = req
+    .getHeader('sec-websocket-protocol')
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+  const known = offered.find((name) => codecOf(name) !== undefined);
+  const codec = offered.length === 0 ? jsonCodec : known === undefined ? null : (codecOf(known) ?? null);
+  const data: UserData<Session> = {
+    codec,
+    address: Buffer.from(res.getRemoteAddressAsText()).toString(),
+    session: undefined,
+    socket: undefined,
+  };
+  res.upgrade(
+    data,
+    req.getHeader('sec-websocket-key'),
+    known ?? offered[0] ?? '',
+    req.getHeader('sec-websocket-extensions'),
+    context,
+  );
+}
+
+function answer<Session>(res: uWS.HttpResponse, req: uWS.HttpRequest, options: ServerOptions<Session>): void {
+  const headers = new Map<string, string>();
+  req.forEach((name, value) => headers.set(name, value));
+  const request = {
+    method: req.getMethod().toUpperCase(),
+    path: req.getUrl(),
+    query: new URLSearchParams(req.getQuery() ?? ''),
+    headers,
+    address: Buffer.from(res.getRemoteAddressAsText()).toString(),
+  };
+  let aborted = false;
+  res.onAborted(() => {
+    aborted = true;
+  });
+  const reply = (response: HttpResponse): void => {
+    if (aborted) return;
+    aborted = true;
+    res.cork(() => {
+      res.writeStatus(String(response.status));
+      res.writeHeader('Content-Type', response.contentType ?? 'application/json');
+      res.writeHeader('Cache-Control', 'no-store');
+      res.end(response.body);
+    });
+  };
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  res.onData((chunk, isLast) => {
+    bytes += chunk.byteLength;
+    if (bytes > options.bodyBytesMax) return reply(options.tooLarge);
+    chunks.push(Buffer.from(new Uint8Array(chunk)));
+    if (isLast && !aborted) void options.http({ ...request, body: Buffer.concat(chunks) }).then(reply);
+  });
+}

@@ -1,0 +1,200 @@
+// Owns every setting and limit of the gateway: name, environment variable, unit, default and reason, in one table.
+// The only file that reads the environment. Invariant: settings that were read are whole and valid; all faults come at once.
+
+import { readFileSync } from 'node:fs';
+
+/** One setting: a number unless `text` says otherwise. */
+interface Setting {
+  readonly env: string;
+  readonly default: number | string;
+  readonly min?: number;
+  readonly max?: number;
+  /** What it is for, and why the default is what it is. */
+  readonly about: string;
+}
+
+export const SETTINGS = {
+  host: {
+    env: 'TICKWIRE_HOST',
+    default: '127.0.0.1',
+    about: 'Address of the public port; this machine only unless said otherwise, since anonymous clients are let in.',
+  },
+  port: {
+    env: 'TICKWIRE_PORT',
+    default: 9001,
+    min: 0,
+    max: 65_535,
+    about: 'Public port: WebSocket and HTTP. 0 takes any free one.',
+  },
+  adminPort: {
+    env: 'TICKWIRE_ADMIN_PORT',
+    default: 9002,
+    min: 0,
+    max: 65_535,
+    about: 'Admin port, on loopback only. 0 takes any free one.',
+  },
+  publishToken: {
+    env: 'TICKWIRE_PUBLISH_TOKEN',
+    default: '',
+    about: 'Who publishes must bring it. Empty: publishing is open to this machine only.',
+  },
+  instrumentsFile: {
+    env: 'TICKWIRE_INSTRUMENTS',
+    default: '',
+    about: 'JSON file with a list of instruments to begin with.',
+  },
+  logLevel: { env: 'TICKWIRE_LOG_LEVEL', default: 'info', about: 'fatal, error, warn, info, debug, trace or silent.' },
+  requestBytesMax: {
+    env: 'TICKWIRE_REQUEST_BYTES_MAX',
+    default: 65_536,
+    min: 1_024,
+    max: 1_048_576,
+    about: 'Longest message from a client: room for 500 symbols with their cursors.',
+  },
+  symbolsPerRequestMax: {
+    env: 'TICKWIRE_SYMBOLS_PER_REQUEST_MAX',
+    default: 500,
+    min: 1,
+    max: 100_000,
+    about: 'Symbols in one request: keeps the work of one message short.',
+  },
+  subscriptionsMax: {
+    env: 'TICKWIRE_SUBSCRIPTIONS_MAX',
+    default: 2_000,
+    min: 1,
+    max: 1_000_000,
+    about: 'Subscriptions of one connection: bounds its memory to about a megabyte.',
+  },
+  controlBytesMax: {
+    env: 'TICKWIRE_CONTROL_BYTES_MAX',
+    default: 1_048_576,
+    min: 65_536,
+    max: 67_108_864,
+    about: 'Answers to requests that may wait for a client that does not read.',
+  },
+  publishBytesMax: {
+    env: 'TICKWIRE_PUBLISH_BYTES_MAX',
+    default: 4_194_304,
+    min: 1_024,
+    max: 67_108_864,
+    about: 'Longest body of a publish request: a full book of 50,000 levels.',
+  },
+  publishItemsMax: {
+    env: 'TICKWIRE_PUBLISH_ITEMS_MAX',
+    default: 1_000,
+    min: 1,
+    max: 100_000,
+    about: 'Updates in one publish request: keeps the work of one call short.',
+  },
+  instrumentsMax: {
+    env: 'TICKWIRE_INSTRUMENTS_MAX',
+    default: 20_000,
+    min: 1,
+    max: 1_000_000,
+    about: 'Listed instruments: bounds the memory that publishers can take.',
+  },
+  tombstonesMax: {
+    env: 'TICKWIRE_TOMBSTONES_MAX',
+    default: 4_096,
+    min: 16,
+    max: 1_000_000,
+    about: 'Removed levels that a book remembers: cursors older than the oldest get a snapshot.',
+  },
+  ringFramesMax: {
+    env: 'TICKWIRE_RING_FRAMES_MAX',
+    default: 1_024,
+    min: 16,
+    max: 1_000_000,
+    about: 'Trades, or raw updates, that a topic keeps for cursors that are behind.',
+  },
+  logEntriesMax: {
+    env: 'TICKWIRE_LOG_ENTRIES_MAX',
+    default: 1_024,
+    min: 16,
+    max: 1_000_000,
+    about: 'Updates per topic that the embedded bus keeps for its log.',
+  },
+  topicGraceMs: {
+    env: 'TICKWIRE_TOPIC_GRACE_MS',
+    default: 30_000,
+    min: 0,
+    max: 3_600_000,
+    about: 'A topic without subscribers is kept this long: for those who come back.',
+  },
+  staleAfterMs: {
+    env: 'TICKWIRE_STALE_AFTER_MS',
+    default: 30_000,
+    min: 1_000,
+    max: 86_400_000,
+    about: 'A topic without an update for this long is announced as stale.',
+  },
+  drainTimeoutMs: {
+    env: 'TICKWIRE_DRAIN_TIMEOUT_MS',
+    default: 5_000,
+    min: 0,
+    max: 600_000,
+    about: 'Time for clients to be told before the process ends.',
+  },
+} as const satisfies Record<string, Setting>;
+
+type Widened<T> = T extends number ? number : string;
+export type Settings = { readonly [K in keyof typeof SETTINGS]: Widened<(typeof SETTINGS)[K]['default']> };
+
+/** All faults of a configuration together, one line each. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+  constructor(readonly faults: readonly string[]) {
+    super(`the settings can't work:\n${faults.map((each) => `  - ${each}`).join('\n')}`);
+  }
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
+
+/**
+ * Settings from the environment, with `overrides` (flags) above them and the defaults below.
+ * @throws SettingsError naming every fault.
+ */
+export function readSettings(
+  overrides: Partial<Settings> = {},
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): Settings {
+  const faults: string[] = [];
+  const entries = Object.entries(SETTINGS).map(([name, setting]: [string, Setting]) => {
+    const override = overrides[name as keyof Settings];
+    return [name, override ?? readOne(setting, environment[setting.env], faults)] as const;
+  });
+  const settings = Object.fromEntries(entries) as unknown as Settings;
+  for (const [name, setting] of Object.entries(SETTINGS) as [keyof Settings, Setting][]) {
+    checkRange(name, setting, settings[name], faults);
+  }
+  if (!LOG_LEVELS.includes(settings.logLevel))
+    faults.push(`logLevel is ${settings.logLevel}, not one of ${LOG_LEVELS.join(', ')}`);
+  if (faults.length > 0) throw new SettingsError(faults);
+  return Object.freeze(settings);
+}
+
+function readOne({ env, default: preset }: Setting, text: string | undefined, faults: string[]): number | string {
+  if (text === undefined || (text === '' && typeof preset === 'number')) return preset;
+  if (typeof preset === 'string') return text;
+  const value = Number(text);
+  if (!Number.isFinite(value)) faults.push(`${env} is ${JSON.stringify(text)}, not a number`);
+  return Number.isFinite(value) ? value : preset;
+}
+
+function checkRange(name: string, { env, min, max }: Setting, value: number | string, faults: string[]): void {
+  if (typeof value !== 'number' || min === undefined || max === undefined) return;
+  if (!Number.isInteger(value) || value < min || value > max) {
+    faults.push(`${name} (${env}) is ${value}, not an integer from ${min} to ${max}`);
+  }
+}
+
+/** Version of this package. */
+export function packageVersion(): string {
+  const file = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(file) as { version: string }).version;
+}
+
+/** Where captures of real exchange traffic are looked for. */
+export function capturesFolder(environment: Readonly<Record<string, string | undefined>> = process.env): string {
+  return environment['TICKWIRE_CAPTURES'] ?? '../shared/captures';
+}
