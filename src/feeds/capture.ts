@@ -49,12 +49,11 @@ export async function* paced(
   { speed, ...pacing }: Pacing & { readonly speed: number | 'max' },
 ): AsyncGenerator<CaptureMessage, void, undefined> {
   if (speed !== 'max' && !(speed > 0)) throw new RangeError(`speed is ${speed}, not a number above 0`);
-  const startMs = pacing.clock.nowMs();
-  let firstUs: number | null = null;
+  let start: { readonly atMs: number; readonly timeUs: number } | null = null;
   let burst = 0;
   for await (const message of messages) {
-    firstUs ??= message.timeUs;
-    const targetMs = speed === 'max' ? startMs : startMs + (message.timeUs - firstUs) / 1_000 / speed;
+    start ??= { atMs: pacing.clock.nowMs(), timeUs: message.timeUs };
+    const targetMs = speed === 'max' ? start.atMs : start.atMs + (message.timeUs - start.timeUs) / 1_000 / speed;
     if (targetMs > pacing.clock.nowMs()) {
       burst = 0;
       await waitUntil(targetMs, pacing);

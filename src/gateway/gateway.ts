@@ -142,7 +142,7 @@ export class Gateway {
       },
       http: (request) => this.http.handle(request),
       bodyBytesMax: settings.publishBytesMax,
-      tooLarge: this.http.refuse(fault('too-large', `at most ${settings.publishBytesMax} bytes`)),
+      tooLarge: () => this.http.refuse(fault('too-large', `at most ${settings.publishBytesMax} bytes`)),
       payloadBytesMax: settings.requestBytesMax * PAYLOAD_FACTOR,
     });
   }
@@ -151,7 +151,7 @@ export class Gateway {
     return createServer<never>({
       http: async ({ method, path }) => this.admin(method, path),
       bodyBytesMax: 1_024,
-      tooLarge: this.http.refuse(fault('too-large')),
+      tooLarge: () => this.http.refuse(fault('too-large')),
       payloadBytesMax: 1_024,
     });
   }

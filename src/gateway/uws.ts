@@ -37,7 +37,7 @@ export interface ServerOptions<Session> {
   readonly http: (request: HttpRequest) => Promise<HttpResponse>;
   readonly bodyBytesMax: number;
   /** The answer to a body over the limit. */
-  readonly tooLarge: HttpResponse;
+  readonly tooLarge: () => HttpResponse;
   /** Above the request limit, so that an ordinary oversize is refused with its code instead of a bare 1006. */
   readonly payloadBytesMax: number;
 }
@@ -216,7 +216,7 @@ function answer<Session>(res: uWS.HttpResponse, req: uWS.HttpRequest, options: S
   let bytes = 0;
   res.onData((chunk, isLast) => {
     bytes += chunk.byteLength;
-    if (bytes > options.bodyBytesMax) return reply(options.tooLarge);
+    if (bytes > options.bodyBytesMax) return reply(options.tooLarge());
     chunks.push(Buffer.from(new Uint8Array(chunk)));
     if (isLast && !aborted) void options.http({ ...request, body: Buffer.concat(chunks) }).then(reply);
   });

@@ -10,9 +10,11 @@ export type DecimalFault = 'syntax' | 'precision' | 'range';
 
 /**
  * Mantissa of a plain decimal ("-12.50" at scale 2 is -1250). Digits beyond the scale must be zeros.
- * @returns the mantissa, or why there is none: `syntax`, `precision` (more digits than the scale), `range` (beyond 2^53 - 1).
+ * @returns the mantissa, or why there is none: `syntax`, `precision` (more digits than the scale), `range` (beyond 2^53 - 1, or a scale
+ * that does not exist).
  */
 export function parseDecimal(text: string, scale: number): number | DecimalFault {
+  if (scale < 0 || scale > SCALE_MAX) return 'range';
   const match = DECIMAL.exec(text);
   if (match === null || text.length > 64) return 'syntax';
   const fraction = match[3] ?? '';

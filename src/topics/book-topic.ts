@@ -95,8 +95,8 @@ export class BookTopic extends StateTopic {
     return made.bids.length === 0 && made.asks.length === 0;
   }
 
-  protected override ringFrame(fromSeq: number, gatewayUs: number): BookFrame {
-    const made = this.differenceFrame(fromSeq < this.oldestSeq ? 0 : fromSeq, 0, 0, gatewayUs);
+  protected override ringFrame(fromSeq: number): BookFrame {
+    const made = this.differenceFrame(fromSeq < this.oldestSeq ? 0 : fromSeq, 0, 0, 0);
     return { ...made, bids: [...made.bids], asks: [...made.asks] };
   }
 }

@@ -70,11 +70,6 @@ export class Flush implements Turn {
 
   constructor(private readonly options: FlushOptions) {}
 
-  startUs(): number {
-    this.schedule();
-    return this.turnUs;
-  }
-
   due(view: View): void {
     if (view.due) return;
     view.due = true;
@@ -114,7 +109,6 @@ export class Flush implements Turn {
   private schedule(): void {
     if (this.scheduled) return;
     this.scheduled = true;
-    this.turnUs = this.options.clock.nowUs();
     if (this.lastFlushMs >= 1 && this.options.busy() > HOLD_ABOVE_BUSY) {
       this.counters.holds += 1;
       this.options.timers.after(Math.min(this.lastFlushMs, HOLD_MAX_MS), this.runTurn);
@@ -123,6 +117,7 @@ export class Flush implements Turn {
 
   private run(): void {
     const beganMs = this.options.clock.nowMs();
+    this.turnUs = this.options.clock.nowUs();
     this.encodeDue(beganMs);
     this.deliver();
     this.scheduled = false;

@@ -38,8 +38,8 @@ export class QuoteTopic extends StateTopic {
     return false;
   }
 
-  protected override ringFrame(fromSeq: number, gatewayUs: number): QuoteFrame {
-    return this.differenceFrame(fromSeq, 0, 0, gatewayUs);
+  protected override ringFrame(fromSeq: number): QuoteFrame {
+    return this.differenceFrame(fromSeq, 0, 0, 0);
   }
 }
 

@@ -57,8 +57,10 @@ export class Ring {
   }
 
   /** The encoded frame at a place counted from the oldest: mostly one chunk, several where it goes out in parts. */
-  chunks(index: number, codec: Codec, context: TopicContext): readonly Chunk[] {
+  chunks(index: number, codec: Codec, context: TopicContext, gatewayUs: number): readonly Chunk[] {
     const slot = this.slot(index);
+    // A frame carries the time at which it was first made, in both codecs.
+    if (slot.frame.gatewayUs === 0) slot.frame.gatewayUs = gatewayUs;
     slot[codec.name] ??= encodeChunks(slot.frame, codec, context);
     return slot[codec.name] as readonly Chunk[];
   }

@@ -36,7 +36,7 @@ export class StatusTopic extends StateTopic {
     return false;
   }
 
-  protected override ringFrame(fromSeq: number, gatewayUs: number): StatusFrame {
-    return this.differenceFrame(fromSeq, 0, 0, gatewayUs);
+  protected override ringFrame(fromSeq: number): StatusFrame {
+    return this.differenceFrame(fromSeq, 0, 0, 0);
   }
 }

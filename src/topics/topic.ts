@@ -15,8 +15,6 @@ import { View, type ViewShape, viewKey } from './view.ts';
 
 /** What a topic needs of the flush. */
 export interface Turn {
-  /** The gateway's time for this turn, microseconds: when its first update came in. */
-  startUs(): number;
   /** The view is answered in the next flush. */
   due(view: View): void;
 }
@@ -211,8 +209,8 @@ export abstract class Topic {
   protected abstract absorbState(state: TopicState): void;
   protected abstract absorb(entry: Entry): void;
   protected abstract clear(): void;
-  /** The frame of the update from `fromSeq` to `seq` alone, for the ring. */
-  protected abstract ringFrame(fromSeq: number, gatewayUs: number): RingFrame;
+  /** The frame of the update from `fromSeq` to `seq` alone, for the ring; its `gatewayUs` is 0 until it is sent. */
+  protected abstract ringFrame(fromSeq: number): RingFrame;
   /** An answer that presupposes nothing. */
   protected abstract fresh(
     kind: AnswerKind,
@@ -229,7 +227,7 @@ export abstract class Topic {
     this.publishUs = publishUs;
     this.updatedAtMs = nowMs;
     if (this.cache.size > 0) this.cache.clear();
-    if (this.ring !== null) this.ring.push(this.ringFrame(fromSeq, this.turn.startUs()));
+    if (this.ring !== null) this.ring.push(this.ringFrame(fromSeq));
     for (const view of this.promptViews) this.turn.due(view);
   }
 
@@ -251,13 +249,13 @@ export abstract class Topic {
   }
 
   /** The ring's frames after a cursor, or null where it has moved on. */
-  protected fromRing(kind: AnswerKind, seq: number, { view }: Subscription): Answer | null {
+  protected fromRing(kind: AnswerKind, seq: number, { view }: Subscription, nowUs: number): Answer | null {
     const { ring } = this;
     if (ring === null || ring.fromSeq === null || seq < ring.fromSeq) return null;
     const first = ring.indexAfter(seq);
     const chunks = this.shared(`ring/${seq}/${view.codec.name}`, () => {
       const frames: Chunk[] = [];
-      for (let i = first; i < ring.length; i++) frames.push(...ring.chunks(i, view.codec, this.context));
+      for (let i = first; i < ring.length; i++) frames.push(...ring.chunks(i, view.codec, this.context, nowUs));
       return joinChunks(frames);
     });
     return { kind, epoch: this.epoch, seq: this.seq, chunks, reset: null, gap: null };
@@ -273,7 +271,7 @@ export abstract class Topic {
     }
     let baseUs = gatewayUs;
     for (let i = ring.indexAfter(view.sentSeq); i < ring.length; i++) {
-      for (const chunk of ring.chunks(i, view.codec, this.context)) {
+      for (const chunk of ring.chunks(i, view.codec, this.context, gatewayUs)) {
         if (view.codec.relativeTimes && chunk.gatewayUs !== baseUs) {
           baseUs = chunk.gatewayUs;
           view.codec.encode(writer, { type: 'time', timeUs: baseUs });
@@ -305,7 +303,7 @@ export abstract class Topic {
   protected afterCursor(subscription: Subscription, nowUs: number): Answer {
     const { seq } = subscription;
     if (seq >= this.seq) return this.current();
-    return this.fromRing('ring', seq, subscription) ?? this.pastGap(subscription, nowUs);
+    return this.fromRing('ring', seq, subscription, nowUs) ?? this.pastGap(subscription, nowUs);
   }
 
   /** The ring has moved on: for state channels what is missing is named, and a snapshot follows. */

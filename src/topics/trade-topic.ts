@@ -25,7 +25,7 @@ export class TradeTopic extends Topic {
   protected override absorbState({ recent }: TopicState): void {
     for (const entry of recent) {
       this.absorb(entry);
-      this.ring.push(this.frameOf(entry.update as Trade, entry, entry.publishUs));
+      this.ring.push(this.frameOf(entry.update as Trade, entry));
     }
   }
 
@@ -37,19 +37,19 @@ export class TradeTopic extends Topic {
     this.newest = null;
   }
 
-  protected override ringFrame(_fromSeq: number, gatewayUs: number): TradeFrame {
-    return this.frameOf(this.newest!, this, gatewayUs);
+  protected override ringFrame(): TradeFrame {
+    return this.frameOf(this.newest!, this);
   }
 
   protected override fresh(
     kind: AnswerKind,
     reason: ResetReason | null,
     subscription: Subscription,
-    _nowUs: number,
+    nowUs: number,
   ): Answer {
     const wanted = kind === 'first' ? this.seq - subscription.last : this.seq;
     const seq = Math.max(wanted, this.ring.fromSeq ?? this.seq);
-    const chunks = this.fromRing(kind, seq, subscription)?.chunks ?? [];
+    const chunks = this.fromRing(kind, seq, subscription, nowUs)?.chunks ?? [];
     return {
       kind,
       epoch: this.epoch,
@@ -65,10 +65,10 @@ export class TradeTopic extends Topic {
   }
 
   /** What the ring still holds is sent; the gap names only what it does not. */
-  protected override pastGap(subscription: Subscription): Answer {
+  protected override pastGap(subscription: Subscription, nowUs: number): Answer {
     const oldest = this.ring.fromSeq ?? this.seq;
     const { epoch, seq } = this;
-    const chunks = this.fromRing('gap', oldest, subscription)?.chunks ?? [];
+    const chunks = this.fromRing('gap', oldest, subscription, nowUs)?.chunks ?? [];
     const gap = { firstSeq: subscription.seq + 1, lastSeq: oldest, reason: 'ring' as const };
     return { kind: 'gap', epoch, seq, chunks, reset: null, gap };
   }
@@ -76,10 +76,9 @@ export class TradeTopic extends Topic {
   private frameOf(
     trade: Trade,
     { seq, exchangeUs, publishUs }: Pick<Entry, 'seq' | 'exchangeUs' | 'publishUs'>,
-    gatewayUs: number,
   ): TradeFrame {
     const { id, tradeKind: kind, side, price, size } = trade;
-    const stamp = { topic: this.id, fromSeq: seq - 1, seq, exchangeUs, publishUs, gatewayUs };
+    const stamp = { topic: this.id, fromSeq: seq - 1, seq, exchangeUs, publishUs, gatewayUs: 0 };
     return { type: 'trade', ...stamp, id: id ?? seq, kind, side, price, size };
   }
 }
