@@ -190,7 +190,9 @@ function upgrade<Session>(res: uWS.HttpResponse, req: uWS.HttpRequest, context: 
 
 function answer<Session>(res: uWS.HttpResponse, req: uWS.HttpRequest, options: ServerOptions<Session>): void {
   const headers = new Map<string, string>();
-  req.forEach((name, value) => headers.set(name, value));
+  req.forEach((name, value) => {
+    headers.set(name, value);
+  });
   const request = {
     method: req.getMethod().toUpperCase(),
     path: req.getUrl(),

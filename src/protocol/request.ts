@@ -43,6 +43,9 @@ const SCHEMAS = {
   ping: Type.Object({ op: Type.Literal('ping'), id }, { additionalProperties: false }),
 };
 
+/** The operations that there are. */
+export const OPS: readonly string[] = Object.keys(SCHEMAS);
+
 export type SubscribeRequest = Static<typeof SCHEMAS.subscribe>;
 export type UnsubscribeRequest = Static<typeof SCHEMAS.unsubscribe>;
 export type ResyncRequest = Static<typeof SCHEMAS.resync>;
@@ -95,7 +98,7 @@ export function readRequest(value: unknown): Request | BadRequest {
   }
   const { op, id: given } = value as { op?: unknown; id?: unknown };
   const requestId = Number.isSafeInteger(given) && (given as number) >= 0 ? (given as number) : null;
-  if (typeof op !== 'string' || !Object.hasOwn(SCHEMAS, op)) {
+  if (typeof op !== 'string' || !OPS.includes(op)) {
     return { id: requestId, fault: fault('unknown-op', shown(op)) };
   }
   const check = compiled[op]!;
