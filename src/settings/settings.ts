@@ -1,7 +1,7 @@
 // Owns every setting and limit of the gateway: name, environment variable, unit, default and reason, in one table.
 // The only file that reads the environment. Invariant: settings that were read are whole and valid; all faults come at once.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 /** One setting: a number unless `text` says otherwise. */
 interface Setting {
@@ -188,10 +188,16 @@ function checkRange(name: string, { env, min, max }: Setting, value: number | st
   }
 }
 
-/** Version of this package. */
+/** Version of this package, from the nearest package.json of its name: the build, the sources and bundles lie at different depths. */
 export function packageVersion(): string {
-  const file = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(file) as { version: string }).version;
+  for (let folder = new URL('.', import.meta.url); ; folder = new URL('..', folder)) {
+    const file = new URL('package.json', folder);
+    if (existsSync(file)) {
+      const { name, version } = JSON.parse(readFileSync(file, 'utf8')) as { name?: string; version?: string };
+      if (name === 'tickwire' && version !== undefined) return version;
+    }
+    if (folder.pathname === '/') return 'unknown';
+  }
 }
 
 /** Where captures of real exchange traffic are looked for. */

@@ -66,7 +66,14 @@ export class Flush implements Turn {
   private scheduled = false;
   private turnUs = 0;
   private lastFlushMs = 0;
+  /** Views whose members were not told of the newest updates, since those change nothing that they show. */
+  private readonly resting = new Set<View>();
   private readonly runTurn = (): void => this.run();
+  private readonly moveRestingOn = (): void => {
+    const views = [...this.resting];
+    this.resting.clear();
+    for (const view of views) this.due(view);
+  };
 
   constructor(private readonly options: FlushOptions) {}
 
@@ -165,6 +172,15 @@ export class Flush implements Turn {
     view.scannedSeq = topic.seq;
     view.sentAtMs = nowMs;
     this.mark(view.recipients, this.number(start, body));
+  }
+
+  /** Whether the view's members must be told that they are up to date; if not yet, they are in a second at most. */
+  private moveOnDue(view: View, nowMs: number): boolean {
+    if (view.scannedSeq === view.sentSeq || view.recipients.length === 0) return false;
+    if (nowMs - view.sentAtMs >= MOVE_ON_INTERVAL_MS) return true;
+    if (this.resting.size === 0) this.options.timers.after(MOVE_ON_INTERVAL_MS, this.moveRestingOn);
+    this.resting.add(view);
+    return false;
   }
 
   private writeTime(): void {

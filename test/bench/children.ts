@@ -1,0 +1,108 @@
+// Owns the benchmark's child processes: bundles them, so that plain Node runs plain JavaScript, pins them, talks to them.
+// Subjects run on core 0, the generator on core 1; the orchestrator sleeps meanwhile.
+// Invariant: no child outlives `stop`, nor the orchestrator (a closed channel ends it).
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import type { FromGenerator, FromSubject, ToGenerator, ToSubject } from './messages.ts';
+
+const HERE = fileURLToPath(new URL('.', import.meta.url));
+/** Below the repository's node_modules, so that bundles find their packages. */
+const BUNDLES = fileURLToPath(new URL('../../node_modules/.cache/tickwire-bench/', import.meta.url));
+const ANSWER_TIMEOUT_MS = 30_000;
+
+export const SUBJECT_CORE = 0;
+export const GENERATOR_CORE = 1;
+
+/** Whether processes can be pinned to both cores. */
+export function canPin(): boolean {
+  if (availableParallelism() < 2) return false;
+  return [SUBJECT_CORE, GENERATOR_CORE].every((core) => spawnSync('taskset', ['-c', `${core}`, 'true']).status === 0);
+}
+
+/** Bundles children by the name of their source file. Names stay unkept and nothing is minified: as `tsc` would emit it. */
+export async function bundleChildren(names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    if (!existsSync(`${HERE}${name}.ts`))
+      throw new Error(`test/bench/${name}.ts does not exist, and a subject needs it`);
+  }
+  await build({
+    entryPoints: names.map((name) => `${HERE}${name}.ts`),
+    outdir: BUNDLES,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    target: 'es2022',
+    logLevel: 'warning',
+  });
+}
+
+export type SubjectChild = Child<ToSubject, FromSubject>;
+export type GeneratorChild = Child<ToGenerator, FromGenerator>;
+
+/** A child process that is spoken to in typed messages. */
+export class Child<To extends { type: string }, From extends { type: string }> {
+  private readonly name: string;
+  private readonly process: ChildProcess;
+  private readonly received: From[] = [];
+  private exit: string | undefined;
+  private changed: () => void = () => {};
+
+  /** `core` null: not pinned. */
+  constructor(name: string, core: number | null) {
+    this.name = name;
+    const node = [process.execPath, `${BUNDLES}${name}.mjs`];
+    const [command, ...args] = core === null ? node : ['taskset', '-c', `${core}`, ...node];
+    // What children print goes to the error stream, so that figures stay alone on the output.
+    this.process = spawn(command!, args, { stdio: ['ignore', 2, 2, 'ipc'] });
+    this.process.on('message', (message) => {
+      this.received.push(message as From);
+      this.changed();
+    });
+    this.process.on('error', (error) => this.ended(error.message));
+    this.process.on('exit', (code, signal) => this.ended(`exit code ${code}, signal ${signal}`));
+  }
+
+  tell(message: To): void {
+    this.process.send(message);
+  }
+
+  /** The next message, which must be of this type. */
+  async next<Type extends From['type']>(type: Type, extraMs = 0): Promise<Extract<From, { type: Type }>> {
+    const deadlineMs = performance.now() + ANSWER_TIMEOUT_MS + extraMs;
+    while (this.received.length === 0) {
+      if (this.exit !== undefined) throw new Error(`${this.name} ended before "${type}": ${this.exit}`);
+      if (performance.now() >= deadlineMs) throw new Error(`${this.name} did not say "${type}" in time`);
+      await this.change(deadlineMs - performance.now());
+    }
+    const message = this.received.shift()!;
+    if (message.type !== type) throw new Error(`${this.name} said "${message.type}" instead of "${type}"`);
+    return message as Extract<From, { type: Type }>;
+  }
+
+  async stop(): Promise<void> {
+    if (this.exit !== undefined) return;
+    this.process.kill('SIGKILL');
+    while (this.exit === undefined) await this.change(ANSWER_TIMEOUT_MS);
+  }
+
+  private change(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.changed = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  private ended(how: string): void {
+    this.exit ??= how;
+    this.changed();
+  }
+}

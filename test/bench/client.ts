@@ -1,0 +1,111 @@
+// Owns one client of the generator: its TCP socket, the upgrade, pongs. load.ts opens five hundred of them.
+// All clients read into one shared buffer: a chunk is done with when the callback returns.
+// Invariant: whatever goes wrong on a connection becomes a problem of the audit, never silence.
+
+import { connect, type Socket } from 'node:net';
+import type { Audit } from './audit.ts';
+import { nowUs } from './clock.ts';
+import type { Receiver } from './receivers.ts';
+import {
+  maskedFrame,
+  OPCODE,
+  type ReadBuffer,
+  upgradeFault,
+  upgradeRequest,
+  type WsSink,
+  WsStream,
+} from './wsframes.ts';
+
+/** What all clients of a generator share. */
+export interface ClientShare {
+  readonly port: number;
+  readonly subprotocol: string | null;
+  readonly buffer: ReadBuffer;
+  readonly audit: Audit;
+  readonly receiver: Receiver;
+  readonly traffic: { bytes: number; reads: number };
+}
+
+const HEAD_END = '\r\n\r\n';
+
+export class Client implements WsSink {
+  private readonly client: number;
+  private readonly share: ClientShare;
+  private readonly socket: Socket;
+  private readonly stream: WsStream;
+  /** What came of the answer to the upgrade; null once it is complete. */
+  private responseHead: Buffer | null = Buffer.alloc(0);
+  private over = false;
+  private opened: () => void = () => {};
+  private failed: (error: Error) => void = () => {};
+  /** Settles with the upgrade. */
+  readonly open: Promise<void>;
+
+  constructor(client: number, share: ClientShare) {
+    this.client = client;
+    this.share = share;
+    this.open = new Promise((resolve, reject) => {
+      this.opened = resolve;
+      this.failed = reject;
+    });
+    this.stream = new WsStream(share.buffer, this);
+    const onread = { buffer: share.buffer.area, callback: (bytes: number) => this.read(bytes) };
+    this.socket = connect({ host: '127.0.0.1', port: share.port, noDelay: true, onread });
+    this.socket.on('error', (error) => this.fail(error.message));
+    this.socket.on('close', () => this.fail('the connection ended'));
+    this.socket.write(upgradeRequest(`/v1/stream?client=${client}`, share.subprotocol));
+  }
+
+  send(opcode: number, payload: Uint8Array): void {
+    this.socket.write(maskedFrame(opcode, payload));
+  }
+
+  end(): void {
+    this.over = true;
+    this.socket.destroy();
+  }
+
+  message(bytes: Uint8Array, start: number, end: number): void {
+    this.share.receiver.receive(this.client, bytes, start, end);
+  }
+
+  ping(payload: Uint8Array): void {
+    this.send(OPCODE.pong, payload);
+  }
+
+  close(code: number, reason: string): void {
+    this.fail(`closed by the server: ${code} ${reason}`);
+  }
+
+  private read(bytes: number): boolean {
+    const { audit, traffic } = this.share;
+    traffic.bytes += bytes;
+    traffic.reads++;
+    audit.receive(nowUs());
+    try {
+      this.stream.take(this.responseHead === null ? 0 : this.upgrade(this.responseHead, bytes), bytes);
+    } catch (error) {
+      this.fail(error instanceof Error ? error.message : String(error));
+    }
+    return true;
+  }
+
+  /** Takes the answer to the upgrade. @returns where frames begin in the read area. */
+  private upgrade(before: Buffer, bytes: number): number {
+    const all = Buffer.concat([before, this.share.buffer.area.subarray(0, bytes)]);
+    const headEnd = all.indexOf(HEAD_END);
+    this.responseHead = headEnd < 0 ? all : null;
+    if (headEnd < 0) return bytes;
+    const fault = upgradeFault(all.toString('latin1', 0, headEnd), this.share.subprotocol);
+    if (fault !== null) throw new Error(fault);
+    this.opened();
+    return bytes - (all.length - headEnd - HEAD_END.length);
+  }
+
+  private fail(text: string): void {
+    if (this.over) return;
+    this.end();
+    this.share.audit.problem(`client ${this.client}: ${text}`);
+    this.failed(new Error(`client ${this.client}: ${text}`));
+  }
+}

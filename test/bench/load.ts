@@ -1,0 +1,162 @@
+// Owns the load generator process: clients, audit, and its side of the conversation with the orchestrator.
+// Invariant: the audit's verdict covers every delivery from the first connection to the end of the drain.
+
+import { setTimeout as sleepMs } from 'node:timers/promises';
+import { Audit, RULES } from './audit.ts';
+import { verifyBooks } from './books.ts';
+import { Client, type ClientShare } from './client.ts';
+import { clockOffsetUs, nowUs } from './clock.ts';
+import type {
+  AuditedMessage,
+  ConnectMessage,
+  DrainMessage,
+  FromGenerator,
+  MeasureMessage,
+  ToGenerator,
+} from './messages.ts';
+import { RawReceiver, TickwireReceiver } from './receivers.ts';
+import { SUBPROTOCOL, subscribeRequest } from './tickframes.ts';
+import { symbolOf, topicsOf, workloadNamed } from './workloads.ts';
+import { OPCODE, ReadBuffer } from './wsframes.ts';
+
+/** Upgrades under way at a time. */
+const CONNECT_BATCH = 50;
+const FIRST_STATES_TIMEOUT_MS = 10_000;
+const DRAIN_TIMEOUT_MS = 5_000;
+const POLL_MS = 20;
+/** Clients whose books are verified level by level. */
+const SAMPLE_CLIENTS = 5;
+
+interface Usage {
+  atUs: number;
+  cpuUs: number;
+}
+
+class Generator {
+  private readonly clients: Client[] = [];
+  private readonly traffic = { bytes: 0, reads: 0 };
+  private readonly audit: Audit;
+  private readonly receiver: RawReceiver | TickwireReceiver;
+  private readonly connectMessage: ConnectMessage;
+  private usageAtStart: Usage | undefined;
+  private usageAtEnd: Usage | undefined;
+
+  constructor(message: ConnectMessage) {
+    const { topics } = workloadNamed(message.workload);
+    this.connectMessage = message;
+    this.audit = new Audit(message.clients, topics, RULES[message.subject]);
+    this.receiver = message.subject === 'raw' ? new RawReceiver(this.audit) : this.tickwireReceiver(topics);
+  }
+
+  private tickwireReceiver(topics: number): TickwireReceiver {
+    const { clients } = this.connectMessage;
+    const topicBySymbol = new Map(Array.from({ length: topics }, (_, topic) => [symbolOf(topic), topic]));
+    const sample = Array.from({ length: SAMPLE_CLIENTS }, (_, index) => Math.floor((index * clients) / SAMPLE_CLIENTS));
+    return new TickwireReceiver(this.audit, topicBySymbol, sample);
+  }
+
+  /** Opens all clients and waits until each has what it subscribes to. */
+  async connect(): Promise<void> {
+    const { clients, port, subject } = this.connectMessage;
+    const share: ClientShare = {
+      port,
+      subprotocol: subject === 'raw' ? null : SUBPROTOCOL,
+      buffer: new ReadBuffer(),
+      audit: this.audit,
+      receiver: this.receiver,
+      traffic: this.traffic,
+    };
+    for (let first = 0; first < clients; first += CONNECT_BATCH) {
+      const batch = Array.from({ length: Math.min(CONNECT_BATCH, clients - first) }, (_, index) =>
+        this.open(first + index, share),
+      );
+      await Promise.all(batch);
+    }
+    await this.firstStates();
+  }
+
+  private async open(client: number, share: ClientShare): Promise<void> {
+    const { workload, seed, subject } = this.connectMessage;
+    const topics = topicsOf(workloadNamed(workload), client, seed);
+    this.audit.subscribed(client, topics);
+    const opened = new Client(client, share);
+    this.clients.push(opened);
+    await opened.open;
+    if (subject === 'raw') return;
+    const mode = subject === 'tickwire-raw' ? 'raw' : 'live';
+    opened.send(OPCODE.binary, subscribeRequest(1, topics.map(symbolOf), mode));
+  }
+
+  private async firstStates(): Promise<void> {
+    const deadlineMs = performance.now() + FIRST_STATES_TIMEOUT_MS;
+    while (this.audit.subscriptionsWaiting > 0 && performance.now() < deadlineMs) await sleepMs(POLL_MS);
+    const { subscriptionsWaiting, problemTexts } = this.audit;
+    if (subscriptionsWaiting === 0) return;
+    throw new Error(`${subscriptionsWaiting} subscriptions have no first state after 10 s: ${problemTexts.join('; ')}`);
+  }
+
+  async measure(message: MeasureMessage): Promise<void> {
+    this.audit.measure(message);
+    this.receiver.measure(message);
+    await sleepMs((message.windowFromUs - nowUs()) / 1_000);
+    this.usageAtStart = usage();
+    await sleepMs((message.windowToUs - nowUs()) / 1_000);
+    this.usageAtEnd = usage();
+  }
+
+  /** Waits for what is under way, then closes. */
+  async drain({ lastSeqs }: DrainMessage): Promise<AuditedMessage> {
+    const fromMs = performance.now();
+    while (!this.audit.complete(lastSeqs) && performance.now() - fromMs < DRAIN_TIMEOUT_MS) await sleepMs(POLL_MS);
+    const drainMs = performance.now() - fromMs;
+    for (const client of this.clients) client.end();
+    this.audit.finish(lastSeqs);
+    const booksChecked = this.verifySample();
+    const { deliveries, windowDeliveries, frames, repeats, problems, problemTexts } = this.audit;
+    return {
+      type: 'audited',
+      ...{ deliveries, windowDeliveries, frames, repeats, problems, problemTexts, drainMs, booksChecked },
+      ...this.audit.latencies(),
+      ...this.traffic,
+      generatorCpuShare: cpuShare(this.usageAtStart, this.usageAtEnd),
+    };
+  }
+
+  private verifySample(): number {
+    if (!(this.receiver instanceof TickwireReceiver)) return 0;
+    const { checked, problems } = verifyBooks(this.receiver.recorded);
+    for (const problem of problems) this.audit.problem(problem);
+    return checked;
+  }
+}
+
+function usage(): Usage {
+  const { user, system } = process.cpuUsage();
+  return { atUs: nowUs(), cpuUs: user + system };
+}
+
+function cpuShare(from: Usage | undefined, to: Usage | undefined): number {
+  if (from === undefined || to === undefined) throw new Error('the drain came before the end of the measured window');
+  return (to.cpuUs - from.cpuUs) / (to.atUs - from.atUs);
+}
+
+function tell(message: FromGenerator): void {
+  process.send!(message);
+}
+
+let generator: Generator | undefined;
+let measured: Promise<void> | undefined;
+
+process.on('disconnect', () => process.exit(0));
+process.on('message', async (message: ToGenerator) => {
+  if (message.type === 'connect') {
+    generator = new Generator(message);
+    await generator.connect();
+    tell({ type: 'connected', clockOffsetUs: clockOffsetUs() });
+  } else if (message.type === 'measure') {
+    measured = generator?.measure(message);
+  } else {
+    await measured;
+    tell(await generator!.drain(message));
+  }
+});

@@ -1,0 +1,122 @@
+// Owns the benchmark as a command: which workloads, rounds and subjects, and in what order. `npm run bench` is this file.
+// Rounds are interleaved: within each, every subject is measured once, in an order that turns with the round.
+// Invariant: a run that lost, damaged or reordered a frame ends in exit code 1.
+
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { bundleChildren, canPin } from './children.ts';
+import { GENERATOR, type Measurement, measure, SERVER_OF } from './measurement.ts';
+import { SUBJECTS, type SubjectName } from './messages.ts';
+import { isValid, type Round, runLines, summaryLines } from './report.ts';
+import { describeWorkload, WORKLOADS, type Workload, workloadNamed } from './workloads.ts';
+
+const USAGE = `Deliveries per server CPU second against raw uWebSockets.js, every delivery audited.
+
+  npx tsx test/bench/run.ts [options]
+
+  --rounds N         interleaved rounds per workload (5)
+  --seconds S        measured window of each run, after 2 s of warm-up (5)
+  --workloads a,b    of ${WORKLOADS.map((workload) => workload.name).join(', ')} (all)
+  --subjects a,b     of ${SUBJECTS.join(', ')} (all); ratios need raw
+  --clients N        (500)
+  --seed N           (1)
+  --json FILE        all measurements, for machines
+`;
+
+interface Options {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly clients: number;
+  readonly seed: number;
+  readonly workloads: readonly Workload[];
+  readonly subjects: readonly SubjectName[];
+  readonly json: string | undefined;
+}
+
+interface WorkloadResult {
+  readonly workload: Workload;
+  readonly rounds: readonly Round[];
+}
+
+function readOptions(): Options | null {
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({
+    options: {
+      ...{ rounds: text, seconds: text, clients: text, seed: text, workloads: text, subjects: text, json: text },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  if (values.help === true) return null;
+  return {
+    rounds: positive('rounds', values.rounds ?? '5'),
+    seconds: positive('seconds', values.seconds ?? '5'),
+    clients: positive('clients', values.clients ?? '500'),
+    seed: positive('seed', values.seed ?? '1'),
+    workloads: values.workloads?.split(',').map(workloadNamed) ?? WORKLOADS,
+    subjects: values.subjects?.split(',').map(subjectNamed) ?? SUBJECTS,
+    json: values.json,
+  };
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new Error(`--${name} ${text}: it must be a whole number of 1 or more`);
+  return value;
+}
+
+function subjectNamed(name: string): SubjectName {
+  const found = SUBJECTS.find((subject) => subject === name);
+  if (found === undefined) throw new Error(`no subject "${name}"; there are ${SUBJECTS.join(', ')}`);
+  return found;
+}
+
+async function run(options: Options): Promise<WorkloadResult[]> {
+  const pinned = canPin();
+  say(
+    pinned
+      ? 'server on core 0, generator on core 1'
+      : 'NOT PINNED: no taskset or fewer than 2 cores; figures will vary more',
+  );
+  await bundleChildren([...new Set([GENERATOR, ...options.subjects.map((subject) => SERVER_OF[subject])])]);
+  const results: WorkloadResult[] = [];
+  for (const workload of options.workloads) results.push(await runWorkload(workload, options, pinned));
+  return results;
+}
+
+async function runWorkload(workload: Workload, options: Options, pinned: boolean): Promise<WorkloadResult> {
+  say('', describeWorkload(workload, options.clients));
+  const rounds: Round[] = [];
+  for (let round = 1; round <= options.rounds; round++) rounds.push(await runRound(round, workload, options, pinned));
+  say(...summaryLines(rounds, options.subjects));
+  return { workload, rounds };
+}
+
+async function runRound(round: number, workload: Workload, options: Options, pinned: boolean): Promise<Round> {
+  const { subjects, clients, seconds, seed, rounds } = options;
+  const order = round % 2 === 1 ? subjects : [...subjects].reverse();
+  const measurements: Measurement[] = [];
+  for (const subject of order) {
+    const measurement = await measure({ workload, subject, clients, seconds, seed, pinned });
+    say(...runLines(round, rounds, measurement));
+    measurements.push(measurement);
+  }
+  return measurements;
+}
+
+function say(...lines: string[]): void {
+  for (const line of lines) console.log(line);
+}
+
+async function main(): Promise<void> {
+  const options = readOptions();
+  if (options === null) return say(USAGE);
+  const results = await run(options);
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
+  if (!results.every(({ rounds }) => rounds.every((round) => round.every(isValid)))) process.exitCode = 1;
+}
+
+main().catch((error: unknown) => {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,44 @@
+// Owns the measured gateway: the shipped one with its default settings, on free ports, fed from the prepared list through
+// its bus as an embedded publisher would. The orchestrator forks it. Invariant: what is counted as published was accepted.
+
+import pino from 'pino';
+import { Gateway } from '../../src/gateway/gateway.ts';
+import { defineInstrument } from '../../src/market/instrument.ts';
+import { readSettings } from '../../src/settings/settings.ts';
+import { type Subject, type SubjectSetup, serveSubject } from './subject.ts';
+import { firstBook } from './updates.ts';
+import { symbolOf } from './workloads.ts';
+
+serveSubject(async (setup) => {
+  const gateway = new Gateway(readSettings({ port: 0, adminPort: 0 }), pino({ level: 'warn' }));
+  await list(gateway, setup);
+  gateway.start();
+  return { port: Number(new URL(gateway.url).port), ...publisherOf(gateway, setup) };
+});
+
+async function list(gateway: Gateway, { workload }: SubjectSetup): Promise<void> {
+  for (let topic = 0; topic < workload.topics; topic++) {
+    const symbol = symbolOf(topic);
+    const instrument = defineInstrument({ symbol, priceScale: 2, sizeScale: 4 });
+    if (typeof instrument === 'string') throw new Error(instrument);
+    gateway.instruments.put(instrument);
+    const [first] = await gateway.bus.publish([{ symbol, update: firstBook(topic), exchangeUs: null }]);
+    if (first === undefined || 'refused' in first) throw new Error(`the first book of ${symbol} was refused`);
+  }
+}
+
+function publisherOf(gateway: Gateway, { workload, updates }: SubjectSetup): Omit<Subject, 'port'> {
+  const names = Array.from({ length: workload.topics }, (_, topic) => symbolOf(topic));
+  // The first books took the first number.
+  const seqs = new Array<number>(workload.topics).fill(1);
+  return {
+    publish: (index, exchangeUs) => {
+      const { topic, delta } = updates[index]!;
+      seqs[topic]! += 1;
+      void gateway.bus.publish([{ symbol: names[topic]!, update: delta, exchangeUs }]).then(([published]) => {
+        if (published === undefined || 'refused' in published) throw new Error(`${names[topic]} was refused`);
+      });
+    },
+    lastSeqs: () => [...seqs],
+  };
+}
