@@ -1,6 +1,7 @@
-// Owns the completeness of package-lock.json: npm leaves out platform packages that the registry at hand does not hold,
-// and a machine of such a platform would be left without its binary. `npm run lockfile` adds them, after any change of
-// dependencies. Invariant: every optional package that a locked package names is locked; nothing that is there changes.
+// Owns that package-lock.json fits every machine: `npm run lockfile` repairs it after any change of dependencies.
+// npm leaves out platform packages that the registry at hand does not hold: they are added. npm 11 writes `libc` and
+// npm 10 takes it out again: it is left out. Invariant: every optional package that a locked one names is locked too,
+// and neither `npm install` changes the file.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -8,6 +9,7 @@ import { pathToFileURL } from 'node:url';
 interface LockedPackage {
   readonly version?: string;
   readonly dev?: boolean;
+  readonly libc?: unknown;
   readonly engines?: { readonly node?: string };
   readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly [field: string]: unknown;
@@ -21,22 +23,19 @@ export interface Lockfile {
 const SYSTEMS = ['aix', 'android', 'darwin', 'freebsd', 'linux', 'netbsd', 'openbsd', 'openharmony', 'sunos', 'win32'];
 const PROCESSORS = ['arm', 'arm64', 'ia32', 'loong64', 'mips64el', 'ppc64', 'riscv64', 's390x', 'x64'];
 const EXACT_VERSION = /^\d+\.\d+\.\d+/;
-const C_LIBRARIES: Readonly<Record<string, string>> = { gnu: 'glibc', musl: 'musl' };
 
-/** What a platform package's name says of it: `binding-linux-x64-musl`, or `linux-x64-22` for a major version of Node. */
+/** What a platform package's name says of it: `cli-linux-x64-musl`, or `linux-x64-22` for a major version of Node. */
 function platformEntry(name: string, version: string, owner: LockedPackage): LockedPackage {
   const words = name.slice(name.indexOf('/') + 1).split('-');
   const system = words.find((word) => SYSTEMS.includes(word));
   const processor = words.find((word) => PROCESSORS.includes(word));
   if (system === undefined || processor === undefined) throw new Error(`${name}: its name tells no platform`);
-  const library = words.map((word) => C_LIBRARIES[word]).find((known) => known !== undefined);
   const nodeMajor = Number(words.at(-1));
   const node = Number.isInteger(nodeMajor) ? `>=${nodeMajor}.0.0 <${nodeMajor + 1}.0.0` : owner.engines?.node;
   return {
     version,
     cpu: [processor],
     ...(owner.dev === true && { dev: true }),
-    ...(library !== undefined && { libc: [library] }),
     optional: true,
     os: [system],
     ...(node !== undefined && { engines: { node } }),
@@ -66,15 +65,13 @@ export function missingPlatforms({ packages }: Lockfile): Record<string, LockedP
   return missing;
 }
 
-function completeLockfile(path: string): number {
-  const lockfile = JSON.parse(readFileSync(path, 'utf8')) as Lockfile;
-  const missing = missingPlatforms(lockfile);
-  const entries = Object.entries({ ...lockfile.packages, ...missing });
-  const packages = Object.fromEntries(entries.sort(([a], [b]) => a.localeCompare(b, 'en')));
-  writeFileSync(path, `${JSON.stringify({ ...lockfile, packages }, null, 2)}\n`);
-  return Object.keys(missing).length;
+export function repaired(lockfile: Lockfile): Lockfile {
+  const entries = Object.entries({ ...lockfile.packages, ...missingPlatforms(lockfile) });
+  const portable = entries.map(([path, { libc: _, ...entry }]) => [path, entry] as const);
+  return { ...lockfile, packages: Object.fromEntries(portable.sort(([a], [b]) => a.localeCompare(b, 'en'))) };
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  console.log(`package-lock.json: ${completeLockfile('package-lock.json')} platform packages added`);
+  const lockfile = JSON.parse(readFileSync('package-lock.json', 'utf8')) as Lockfile;
+  writeFileSync('package-lock.json', `${JSON.stringify(repaired(lockfile), null, 2)}\n`);
 }

@@ -151,11 +151,7 @@ export class Flush implements Turn {
     const body = writer.length;
     if (!topic.writeShared(writer, view, this.turnUs)) {
       view.scannedSeq = topic.seq;
-      if (
-        view.scannedSeq === view.sentSeq ||
-        nowMs - view.sentAtMs < MOVE_ON_INTERVAL_MS ||
-        view.recipients.length === 0
-      ) {
+      if (!this.moveOnDue(view, nowMs)) {
         writer.length = start;
         return;
       }

@@ -6,7 +6,7 @@ import type { Measurement } from './measurement.ts';
 import type { SubjectName } from './messages.ts';
 
 /** Above this the generator may be what limits the figures. */
-export const GENERATOR_CPU_SHARE_MAX = 0.9;
+const GENERATOR_CPU_SHARE_MAX = 0.9;
 
 /** One round: each subject measured once. */
 export type Round = readonly Measurement[];

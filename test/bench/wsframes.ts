@@ -5,7 +5,7 @@
 //   | head: rest of the last chunk | area: the socket reads here |
 //                    ^ parse from here
 
-export const OPCODE = { text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
+export const OPCODE = { binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
 /** The key of RFC 6455's own example and its answer; a generator needs no other. */
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';

@@ -1,0 +1,323 @@
+// Owns the golden vectors of what clients send: requests in both codecs, and faulty ones with the code they get.
+// Called by the vectors' maker. Invariant: every op and every code that the shape of a request can cause occurs.
+
+import { bigEndian, pack, Raw, type Value } from './vectors-encoding.ts';
+
+export interface RequestVector {
+  readonly name: string;
+  readonly says: string;
+  readonly requests: readonly { readonly [key: string]: Value }[];
+}
+
+export interface BadRequestVector {
+  readonly name: string;
+  readonly says: string;
+  readonly msgpack?: readonly number[];
+  /** Text, or bytes where it is no text. */
+  readonly json?: string | readonly number[];
+  /** One answer per value in the message; a single `bad-frame` where the message can't be read at all. */
+  readonly answers: readonly { readonly id: number | null; readonly code: string }[];
+}
+
+const LARGEST = Number.MAX_SAFE_INTEGER;
+
+export const REQUEST_VECTORS: readonly RequestVector[] = [
+  {
+    name: 'subscribe',
+    says: 'The least that a subscription needs.',
+    requests: [{ op: 'subscribe', id: 1, channel: 'book', symbols: ['BTC-USD'] }],
+  },
+  {
+    name: 'subscribe with everything',
+    says: 'All that a subscription can say.',
+    requests: [
+      {
+        op: 'subscribe',
+        id: 2,
+        channel: 'book',
+        symbols: ['BTC-USD', 'ETH-USD'],
+        depth: 10,
+        interval: 100,
+        mode: 'live',
+        priority: 9,
+        cursor: {
+          'BTC-USD': { epoch: 187_723_572_702_975, seq: 4_294_967_296, depth: 5 },
+          'ETH-USD': { epoch: 1, seq: 0 },
+        },
+      },
+    ],
+  },
+  {
+    name: 'subscribe raw',
+    says: 'Every update in a frame of its own.',
+    requests: [{ op: 'subscribe', id: 3, channel: 'book', symbols: ['BTC-USD'], mode: 'raw' }],
+  },
+  {
+    name: 'subscribe to the full book',
+    says: 'A depth of 0 is the full book; the lowest priority is 0.',
+    requests: [{ op: 'subscribe', id: 4, channel: 'book', symbols: ['BTC-USD'], depth: 0, interval: 0, priority: 0 }],
+  },
+  {
+    name: 'subscribe to trades with history',
+    says: 'The last 100 trades come first.',
+    requests: [{ op: 'subscribe', id: 5, channel: 'trade', symbols: ['BTC-USD'], last: 100 }],
+  },
+  {
+    name: 'subscribe to quotes',
+    says: 'At most one a minute.',
+    requests: [{ op: 'subscribe', id: 6, channel: 'quote', symbols: ['BTC-USD'], interval: 60_000 }],
+  },
+  {
+    name: 'subscribe to a status',
+    says: 'Whether a market is live, crossed, halted or without a source.',
+    requests: [{ op: 'subscribe', id: 7, channel: 'status', symbols: ['BTC-USD'] }],
+  },
+  {
+    name: 'subscribe to twenty symbols',
+    says: 'Lists of 16 and more have a header of three bytes.',
+    requests: [{ op: 'subscribe', id: 8, channel: 'quote', symbols: Array.from({ length: 20 }, (_, i) => `S${i}`) }],
+  },
+  {
+    name: 'symbol that is not ASCII',
+    says: 'It has the right shape; the answer refuses the symbol, not the request.',
+    requests: [{ op: 'subscribe', id: 9, channel: 'quote', symbols: ['Ölpreis/€'] }],
+  },
+  {
+    name: 'unsubscribe',
+    says: 'Ends subscriptions.',
+    requests: [{ op: 'unsubscribe', id: 10, channel: 'book', symbols: ['BTC-USD', 'ETH-USD'] }],
+  },
+  {
+    name: 'resync',
+    says: 'What is held is dropped; a fresh snapshot follows.',
+    requests: [{ op: 'resync', id: 11, channel: 'book', symbols: ['BTC-USD'] }],
+  },
+  { name: 'instruments', says: 'All instruments, once.', requests: [{ op: 'instruments', id: 12 }] },
+  {
+    name: 'instruments from now on',
+    says: 'All instruments, and changes as they happen.',
+    requests: [{ op: 'instruments', id: 13, watch: true }],
+  },
+  { name: 'ping', says: 'The least request.', requests: [{ op: 'ping', id: 0 }] },
+  { name: 'ping of the largest id', says: 'Ids go up to 2^53 - 1.', requests: [{ op: 'ping', id: LARGEST }] },
+  {
+    name: 'several requests in one message',
+    says: 'One message carries requests back to back; JSON: one per line.',
+    requests: [
+      { op: 'ping', id: 14 },
+      { op: 'unsubscribe', id: 15, channel: 'trade', symbols: ['BTC-USD'] },
+      { op: 'ping', id: 16 },
+    ],
+  },
+];
+
+const good = { op: 'subscribe', id: 1, channel: 'book', symbols: ['BTC-USD'] };
+const BAD_FRAME = [{ id: null, code: 'bad-frame' }];
+
+/** A request that both codecs can carry, and its answer. */
+function bad(name: string, says: string, code: string, request: Value, id: number | null = 1): BadRequestVector {
+  return { name, says, msgpack: pack(request), json: JSON.stringify(request), answers: [{ id, code }] };
+}
+
+const NESTED = Array.from({ length: 200 });
+
+export const BAD_REQUEST_VECTORS: readonly BadRequestVector[] = [
+  { name: 'empty message', says: 'A message holds at least one request.', msgpack: [], json: '', answers: BAD_FRAME },
+  { name: 'blank lines', says: 'A message holds at least one request.', json: '\n \n', answers: BAD_FRAME },
+  { name: 'garbage', says: '0xc1 begins no value.', msgpack: [0xc1], json: 'subscribe BTC-USD', answers: BAD_FRAME },
+  {
+    name: 'cut request',
+    says: 'The message ends inside a value.',
+    msgpack: pack(good).slice(0, -1),
+    json: JSON.stringify(good).slice(0, -1),
+    answers: BAD_FRAME,
+  },
+  {
+    name: 'good request, then a cut one',
+    says: 'A message that cannot be read to its end is refused as a whole.',
+    msgpack: [...pack(good), 0x82],
+    json: `${JSON.stringify(good)}\n{`,
+    answers: BAD_FRAME,
+  },
+  {
+    name: 'text that is not UTF-8',
+    says: 'Text is UTF-8.',
+    msgpack: [0x81, 0xa2, 0x6f, 0x70, 0xa1, 0xff],
+    json: [0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d],
+    answers: BAD_FRAME,
+  },
+  {
+    name: 'string that ends in half a character',
+    says: 'The bytes of the next value are not part of a string.',
+    msgpack: [0x92, 0xa1, 0xf0, 0xa3, 0x80, 0x80, 0x80],
+    answers: BAD_FRAME,
+  },
+  {
+    name: 'extension',
+    says: 'Extensions are never accepted: this is a timestamp.',
+    msgpack: [0x82, ...pack('op'), ...pack('ping'), ...pack('id'), 0xd6, 0xff, 0, 0, 0, 1],
+    answers: BAD_FRAME,
+  },
+  {
+    name: 'record',
+    says: "Extensions are never accepted: this is msgpackr's definition of a record.",
+    msgpack: [0xd4, 0x72, 0x40, 0x92, ...pack('op'), ...pack('id'), ...pack('ping'), 1],
+    answers: BAD_FRAME,
+  },
+  {
+    name: 'binary',
+    says: 'Binaries are never accepted.',
+    msgpack: [0x82, ...pack('op'), 0xc4, 4, 0x70, 0x69, 0x6e, 0x67, ...pack('id'), 1],
+    answers: BAD_FRAME,
+  },
+  {
+    name: 'key that is no string',
+    says: 'Maps have string keys.',
+    msgpack: [0x82, 1, 2, ...pack('op'), ...pack('ping')],
+    answers: BAD_FRAME,
+  },
+  {
+    name: 'array header beyond the message',
+    says: 'An array that claims 2^32 - 1 elements.',
+    msgpack: [0xdd, 0xff, 0xff, 0xff, 0xff],
+    answers: BAD_FRAME,
+  },
+  {
+    name: 'map header beyond the message',
+    says: 'A map that claims 2^32 - 1 entries.',
+    msgpack: [0xdf, 0xff, 0xff, 0xff, 0xff, 0xa1, 0x61],
+    answers: BAD_FRAME,
+  },
+  {
+    name: 'string header beyond the message',
+    says: 'A string that claims 4 GB.',
+    msgpack: [0xdb, 0xff, 0xff, 0xff, 0xff, 0x61],
+    answers: BAD_FRAME,
+  },
+  {
+    name: 'nested 200 deep in MessagePack',
+    says: 'Values nest 8 deep at most.',
+    msgpack: [...NESTED.map(() => 0x91), 0],
+    answers: BAD_FRAME,
+  },
+  {
+    name: 'nested 200 deep in JSON',
+    says: 'A request is a map.',
+    json: `${NESTED.map(() => '[').join('')}${NESTED.map(() => ']').join('')}`,
+    answers: [{ id: null, code: 'bad-request' }],
+  },
+
+  bad('an array', 'A request is a map.', 'bad-request', ['ping', 1], null),
+  bad('an integer', 'A request is a map.', 'bad-request', 42, null),
+  bad('null', 'A request is a map.', 'bad-request', null, null),
+  {
+    name: 'good and bad requests in one message',
+    says: 'Each request has its own answer.',
+    msgpack: [...pack({ op: 'pong', id: 1 }), ...pack({ op: 'ping' }), ...pack([])],
+    json: '{"op":"pong","id":1}\n{"op":"ping"}\n[]',
+    answers: [
+      { id: 1, code: 'unknown-op' },
+      { id: null, code: 'bad-request' },
+      { id: null, code: 'bad-request' },
+    ],
+  },
+
+  bad('unknown op', 'There is no such operation.', 'unknown-op', { op: 'publish', id: 1 }),
+  bad('missing op', 'Every request says its operation.', 'unknown-op', { id: 1 }),
+  bad('op of the wrong type', 'The operation is a string.', 'unknown-op', { op: 1, id: 1 }),
+  bad('op that is a property of every object', 'There is no such operation.', 'unknown-op', {
+    op: 'constructor',
+    id: 1,
+  }),
+  bad('unknown op without an id', 'The id is null where it could not be read.', 'unknown-op', { op: 'publish' }, null),
+
+  bad('missing id', 'Every request has an id.', 'bad-request', { op: 'ping' }, null),
+  bad('id as text', 'The id is an integer.', 'bad-request', { op: 'ping', id: '1' }, null),
+  bad('negative id', 'The id is 0 or more.', 'bad-request', { op: 'ping', id: -1 }, null),
+  {
+    name: 'fractional id',
+    says: 'The id is an integer.',
+    msgpack: pack(new Raw([0x82, ...pack('op'), ...pack('ping'), ...pack('id'), 0xcb, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0])),
+    json: '{"op":"ping","id":1.5}',
+    answers: [{ id: null, code: 'bad-request' }],
+  },
+  {
+    name: 'id beyond 2^53',
+    says: 'Integers go up to 2^53 - 1: they are refused, never rounded.',
+    msgpack: [0x82, ...pack('op'), ...pack('ping'), ...pack('id'), 0xcf, ...bigEndian((1n << 53n) + 1n, 8)],
+    json: '{"op":"ping","id":9007199254740993}',
+    answers: [{ id: null, code: 'bad-request' }],
+  },
+  bad('unknown field', 'Unknown fields are refused: a misspelt one would be ignored in silence.', 'bad-request', {
+    ...good,
+    dept: 5,
+  }),
+  bad('field of another op', 'Fields belong to their operation.', 'bad-request', { op: 'ping', id: 1, watch: true }),
+  bad('missing channel', 'A subscription says its channel.', 'bad-request', {
+    op: 'subscribe',
+    id: 1,
+    symbols: ['BTC-USD'],
+  }),
+  bad('unknown channel', 'There is no such channel.', 'unknown-channel', { ...good, channel: 'candle' }),
+  bad('unknown channel to unsubscribe from', 'There is no such channel.', 'unknown-channel', {
+    op: 'unsubscribe',
+    id: 1,
+    channel: 'candle',
+    symbols: ['BTC-USD'],
+  }),
+  bad('channel of the wrong type', 'There is no such channel.', 'unknown-channel', { ...good, channel: 1 }),
+  bad('missing symbols', 'A subscription names its symbols.', 'bad-request', {
+    op: 'subscribe',
+    id: 1,
+    channel: 'book',
+  }),
+  bad('no symbols', 'A subscription names at least one symbol.', 'bad-request', { ...good, symbols: [] }),
+  bad('symbols as text', 'Symbols are a list, even of one.', 'bad-request', { ...good, symbols: 'BTC-USD' }),
+  bad('symbol of the wrong type', 'Symbols are strings.', 'bad-request', { ...good, symbols: ['BTC-USD', 7] }),
+  bad('unknown depth', 'Depths are 1, 5, 10, 20, 50, and 0 for the full book.', 'bad-depth', { ...good, depth: 7 }),
+  bad('depth as text', 'The depth is an integer.', 'bad-depth', { ...good, depth: '10' }),
+  bad('depth of null', 'Leave a field out to have its default.', 'bad-depth', { ...good, depth: null }),
+  bad('negative interval', 'Intervals are 0 to 60,000 ms.', 'bad-interval', { ...good, interval: -1 }),
+  bad('interval over a minute', 'Intervals are 0 to 60,000 ms.', 'bad-interval', { ...good, interval: 60_001 }),
+  bad('interval as text', 'Intervals are numbers of milliseconds.', 'bad-interval', { ...good, interval: '1s' }),
+  {
+    name: 'interval that is not a number',
+    says: 'Intervals are numbers of milliseconds.',
+    msgpack: [
+      0x85,
+      ...Object.entries(good).flatMap(([key, value]) => [...pack(key), ...pack(value)]),
+      ...pack('interval'),
+      0xcb,
+      0x7f,
+      0xf8,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+    ],
+    answers: [{ id: 1, code: 'bad-interval' }],
+  },
+  bad('unknown mode', 'Modes are live and raw.', 'bad-mode', { ...good, mode: 'fast' }),
+  bad('priority out of range', 'Priorities are 0 to 9.', 'bad-request', { ...good, priority: 10 }),
+  bad('history out of range', 'At most 10,000 trades of history.', 'bad-request', {
+    ...good,
+    channel: 'trade',
+    last: 10_001,
+  }),
+  bad('cursor without an epoch', 'A cursor is an epoch and a seq.', 'bad-request', {
+    ...good,
+    cursor: { 'BTC-USD': { seq: 1 } },
+  }),
+  bad('cursor with a depth that does not exist', 'The depth of a cursor is one that can be asked for.', 'bad-request', {
+    ...good,
+    cursor: { 'BTC-USD': { epoch: 1, seq: 1, depth: 7 } },
+  }),
+  bad('cursor of the wrong type', 'Cursors are a map by symbol.', 'bad-request', { ...good, cursor: [1, 2] }),
+  bad('cursor under a key with a line break', 'Every cursor is checked, whatever its key.', 'bad-request', {
+    ...good,
+    cursor: { 'a\nb': 5 },
+  }),
+  bad('watch as a number', 'watch is true or false.', 'bad-request', { op: 'instruments', id: 1, watch: 1 }),
+];

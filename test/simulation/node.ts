@@ -1,0 +1,134 @@
+// Owns one simulated gateway process: the real topics, flush and sessions on the kernel's clock, and its place on the bus.
+// The simulation starts two on one bus. Invariant: everything but the wiring is the product's code.
+
+import type { Bus, BusListener, Entry, Publication, Published, TopicState } from '../../src/bus/bus.ts';
+import type { Instruments } from '../../src/market/instrument.ts';
+import type { UpdateChannel } from '../../src/market/update.ts';
+import type { Socket } from '../../src/ports/socket.ts';
+import type { Codec } from '../../src/protocol/codec.ts';
+import { Connection, type ConnectionCounters } from '../../src/sessions/connection.ts';
+import { Sessions } from '../../src/sessions/session.ts';
+import { Flush } from '../../src/topics/flush.ts';
+import { Topics } from '../../src/topics/topics.ts';
+import type { Kernel, Random } from './kernel.ts';
+
+export interface NodeLimits {
+  readonly tombstonesMax: number;
+  readonly ringFramesMax: number;
+  readonly controlBytesMax: number;
+  readonly graceMs: number;
+  readonly staleAfterMs: number;
+}
+
+class LoadFailure extends Error {}
+
+/** A node's way to the bus: what it loads takes a while, and fails at times. */
+export class Uplink implements Bus {
+  listeners = 0;
+
+  constructor(
+    private readonly bus: Bus,
+    private readonly kernel: Kernel,
+    private readonly random: Random,
+  ) {}
+
+  publish(publications: readonly Publication[]): Promise<Published[]> {
+    return this.bus.publish(publications);
+  }
+
+  subscribe(channel: UpdateChannel, symbol: string, listener: BusListener): () => void {
+    this.listeners += 1;
+    const unsubscribe = this.bus.subscribe(channel, symbol, listener);
+    return () => {
+      this.listeners -= 1;
+      unsubscribe();
+    };
+  }
+
+  log(channel: UpdateChannel, symbol: string, fromSeq: number): Promise<Entry[]> {
+    return this.bus.log(channel, symbol, fromSeq);
+  }
+
+  load(channel: UpdateChannel, symbol: string): Promise<TopicState> {
+    const { kernel, random } = this;
+    const early = random.chance(0.5) ? this.bus.load(channel, symbol) : null;
+    const fails = random.chance(0.03);
+    const delayMs = random.chance(0.5) ? 0 : random.between(1, 40);
+    return new Promise((resolve, reject) => {
+      kernel.after(delayMs, () => {
+        if (fails) reject(new LoadFailure('the bus does not answer'));
+        else resolve(early ?? this.bus.load(channel, symbol));
+        kernel.promiseSettled();
+      });
+    });
+  }
+}
+
+export class SimulatedNode {
+  readonly uplink: Uplink;
+  readonly flush: Flush;
+  readonly topics: Topics;
+  readonly sessions: Sessions;
+  readonly connections = new Set<Connection>();
+  readonly counters: ConnectionCounters = { stalls: 0, drains: 0, pumps: 0, slowControlCloses: 0 };
+  /** Share of time that the node claims to be busy. */
+  busy = 0;
+  /** Errors that nothing in the simulation explains. */
+  readonly mistakes: unknown[] = [];
+  private connectionCount = 0;
+
+  constructor(
+    readonly name: string,
+    bus: Bus,
+    instruments: Instruments,
+    kernel: Kernel,
+    random: Random,
+    private readonly limits: NodeLimits,
+  ) {
+    this.uplink = new Uplink(bus, kernel, random);
+    const clock = kernel;
+    const timers = kernel;
+    this.flush = new Flush({ clock, timers, busy: () => this.busy });
+    this.topics = new Topics({
+      bus: this.uplink,
+      instruments,
+      clock,
+      timers,
+      flush: this.flush,
+      ...limits,
+      onError: (error) => {
+        if (!(error instanceof LoadFailure)) this.mistakes.push(error);
+      },
+    });
+    this.sessions = new Sessions({
+      instruments,
+      topics: this.topics,
+      flush: this.flush,
+      clock,
+      limits: { requestBytesMax: 65_536, symbolsPerRequestMax: 100, subscriptionsMax: 100 },
+      server: 'simulated',
+      onRefusal: () => {},
+    });
+    instruments.watch((event) => this.sessions.instrumentChanged(this.connections, event));
+  }
+
+  accept(socket: Socket, codec: Codec): Connection {
+    const connection = new Connection({
+      id: `${this.name}${++this.connectionCount}`,
+      socket,
+      codec,
+      flush: this.flush,
+      topics: this.topics,
+      limits: this.limits,
+      counters: this.counters,
+    });
+    this.connections.add(connection);
+    this.sessions.welcome(connection);
+    return connection;
+  }
+
+  forget(connection: Connection): void {
+    connection.shut();
+    this.connections.delete(connection);
+  }
+}
