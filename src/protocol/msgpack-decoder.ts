@@ -5,6 +5,7 @@ import { DecodeError, type Decoder } from './codec.ts';
 import { SCALE_MAX } from './decimal.ts';
 import {
   type AckFrame,
+  type BookFrame,
   CHANNELS,
   END_REASONS,
   type Frame,
@@ -42,6 +43,8 @@ const ELEMENTS_MIN: Readonly<Record<number, number>> = {
   [FrameType.instrument]: 7,
 };
 
+const NO_TIME = 'a data frame without a time frame before it in the message';
+
 export class MsgpackDecoder implements Decoder {
   private readonly strides = new Map<number, number>();
   private gatewayUs = 0;
@@ -69,16 +72,8 @@ export class MsgpackDecoder implements Decoder {
 
   private frame(r: ByteReader, type: number, elements: number): Frame {
     switch (type) {
-      case FrameType.book: {
-        const stamp = this.stamp(r);
-        const stride = this.stride(stamp.topic);
-        const depth = r.integer();
-        const checksum = r.integer();
-        const bids = levels(r, stride);
-        const asks = levels(r, stride);
-        const parts = elements > 10 ? r.integer() : 0;
-        return { type: 'book', ...stamp, depth, checksum, stride, bids, asks, parts };
-      }
+      case FrameType.book:
+        return this.book(r, elements);
       case FrameType.time:
         this.gatewayUs = r.integer();
         return { type: 'time', timeUs: this.gatewayUs };
@@ -168,8 +163,35 @@ export class MsgpackDecoder implements Decoder {
     }
   }
 
+  /** The frame that nearly all are: without intermediate objects. */
+  private book(r: ByteReader, elements: number): BookFrame {
+    const { gatewayUs } = this;
+    if (gatewayUs === 0) throw new DecodeError(NO_TIME);
+    const topic = r.integer();
+    const seq = r.integer();
+    const fromSeq = seq - r.integer();
+    const publishUs = gatewayUs - r.integer();
+    const lagUs = r.integerOrNil();
+    const stride = this.stride(topic);
+    return {
+      type: 'book',
+      topic,
+      fromSeq,
+      seq,
+      exchangeUs: lagUs === null ? null : publishUs - lagUs,
+      publishUs,
+      gatewayUs,
+      depth: r.integer(),
+      checksum: r.integer(),
+      stride,
+      bids: levels(r, stride),
+      asks: levels(r, stride),
+      parts: elements > 10 ? r.integer() : 0,
+    };
+  }
+
   private stamp(r: ByteReader): Stamp {
-    if (this.gatewayUs === 0) throw new DecodeError('a data frame without a time frame before it in the message');
+    if (this.gatewayUs === 0) throw new DecodeError(NO_TIME);
     const topic = r.integer();
     this.stride(topic);
     const seq = r.integer();

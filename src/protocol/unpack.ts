@@ -2,11 +2,11 @@
 // Invariant: bytes are checked before msgpackr sees them, so that extensions, binaries, bombs and half values are refused
 // and what comes out are plain values: null, booleans, numbers, strings, arrays, maps with string keys.
 
-import { isUtf8 } from 'node:buffer';
 import { Unpackr } from 'msgpackr';
 import { DecodeError } from './codec.ts';
 
 const NESTING_MAX = 8;
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 /** 64-bit integers beyond 2^53 come out as BigInt, which no schema of ours accepts: they are refused, never rounded. */
 // 'auto' is in msgpackr's documentation, its types lack it.
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'auto' as 'bigint' });
@@ -96,7 +96,11 @@ function checkMap(bytes: Uint8Array, start: number, entries: number, nesting: nu
 /** msgpackr puts U+FFFD where a string is not UTF-8: a symbol or a reason would be changed in silence. */
 function checkString(bytes: Uint8Array, at: number, size: number): number {
   const end = ends(bytes, at, size);
-  if (!isUtf8(bytes.subarray(at, end))) throw new DecodeError('a string that is not UTF-8');
+  try {
+    utf8.decode(bytes.subarray(at, end));
+  } catch {
+    throw new DecodeError('a string that is not UTF-8');
+  }
   return end;
 }
 
