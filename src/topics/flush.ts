@@ -224,18 +224,25 @@ export class Flush implements Turn {
 
   private single(answer: number): Uint8Array {
     const made = this.alone[answer];
-    if (made != null) return made;
-    const message = this.writer.bytes.subarray(this.starts[answer], this.ends[answer]);
+    if (made == null) {
+      const message = this.writer.bytes.subarray(this.starts[answer], this.ends[answer]);
+      this.alone[answer] = message;
+      return message;
+    }
+    if (ownsBuffer(made)) return made;
+    const message = made.slice();
     this.alone[answer] = message;
     return message;
   }
 
   /** One message of all that is due to the recipient; the same for all whose due answers are the same. */
   private joined(recipient: Recipient): Uint8Array {
-    const found = this.joins.find(recipient);
-    if (found !== null) {
+    const entry = this.joins.find(recipient);
+    if (entry >= 0) {
       this.counters.joinsShared += 1;
-      return found;
+      const made = this.joins.message(entry);
+      if (ownsBuffer(made)) return made;
+      return this.joins.replace(entry, made.slice());
     }
     const { writer } = this;
     const { due, dueCount } = recipient;
@@ -263,4 +270,12 @@ export class Flush implements Turn {
     this.woken.clear();
     for (const recipient of woken) recipient.pump(nowUs);
   }
+}
+
+/**
+ * Whether the message is all of its buffer. The socket library takes a whole buffer for less than a part of one, so a
+ * message that goes out a second time is worth a copy.
+ */
+function ownsBuffer(message: Uint8Array): boolean {
+  return message.byteLength === message.buffer.byteLength;
 }

@@ -25,10 +25,20 @@ export class JoinTable {
     this.used = 0;
   }
 
-  find(recipient: Recipient): Uint8Array | null {
+  /** The entry of an equal set; -1 where there is none. */
+  find(recipient: Recipient): number {
     const slot = this.slotOf(recipient);
-    if (this.generations[slot] !== this.generation) return null;
-    return this.messages[this.entries[slot] as number] as Uint8Array;
+    return this.generations[slot] === this.generation ? (this.entries[slot] as number) : -1;
+  }
+
+  message(entry: number): Uint8Array {
+    return this.messages[entry] as Uint8Array;
+  }
+
+  /** Puts the same bytes in another buffer in the entry's place. */
+  replace(entry: number, message: Uint8Array): Uint8Array {
+    this.messages[entry] = message;
+    return message;
   }
 
   add(recipient: Recipient, message: Uint8Array): void {
