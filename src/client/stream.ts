@@ -209,7 +209,8 @@ export class ClientStream {
         return this.handlers.health?.(held, frame);
       case 'gap':
         held.counters.gapped += frame.lastSeq - Math.max(held.seq, frame.firstSeq - 1);
-        held.seq = frame.lastSeq;
+        // Events go on after the gap; a state stays what it is until the reset that follows.
+        if (held.topic.channel === 'trade') held.seq = frame.lastSeq;
         return this.handlers.gap?.(held, frame);
       case 'reset':
         held.counters.resets += 1;

@@ -19,12 +19,18 @@ export interface Timers {
   soon(run: () => void): void;
 }
 
+/** Wall clock minus monotonic clock. The monotonic clock lends the wall clock its digits below the millisecond. */
+let wallOffsetMs = Date.now() - performance.now();
+/** A wall clock that is this far from where the offset puts it was set; less is its rounding to milliseconds. */
+const WALL_STEP_MS = 2;
+
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   nowUs: () => {
+    const monotonicMs = performance.now();
     const wallMs = Date.now();
-    // Date.now() has milliseconds only; the monotonic clock lends the digits below, without ever leaving the wall clock's millisecond.
-    return wallMs * 1_000 + (Math.floor(performance.now() * 1_000) % 1_000);
+    if (Math.abs(wallMs - monotonicMs - wallOffsetMs) > WALL_STEP_MS) wallOffsetMs = wallMs - monotonicMs;
+    return Math.floor((monotonicMs + wallOffsetMs) * 1_000);
   },
 };
 

@@ -169,8 +169,8 @@ export class MsgpackDecoder implements Decoder {
     if (gatewayUs === 0) throw new DecodeError(NO_TIME);
     const topic = r.integer();
     const seq = r.integer();
-    const fromSeq = seq - r.integer();
-    const publishUs = gatewayUs - r.integer();
+    const fromSeq = fromSeqOf(seq, r.integer());
+    const publishUs = earlier(gatewayUs, r.integer());
     const lagUs = r.integerOrNil();
     const stride = this.stride(topic);
     return {
@@ -178,7 +178,7 @@ export class MsgpackDecoder implements Decoder {
       topic,
       fromSeq,
       seq,
-      exchangeUs: lagUs === null ? null : publishUs - lagUs,
+      exchangeUs: lagUs === null ? null : earlier(publishUs, lagUs),
       publishUs,
       gatewayUs,
       depth: r.integer(),

@@ -34,7 +34,7 @@ const range = fc.tuple(natural, natural).map(([a, b]) => ({ fromSeq: Math.min(a,
 const scales = fc.record({ priceScale: scale, sizeScale: scale, tickSize: natural, lotSize: natural });
 
 /** A topic of each id, so that data frames can name it. */
-export const topicFrame: fc.Arbitrary<TopicFrame> = fc
+const topicFrame: fc.Arbitrary<TopicFrame> = fc
   .tuple(
     scales,
     fc.record({
@@ -58,7 +58,7 @@ function stamp(topic: TopicFrame, gatewayUs: number) {
     .map(([of, times]) => ({ topic: topic.topic, ...of, ...times, gatewayUs }));
 }
 
-export function bookFrame(topic: TopicFrame, gatewayUs: number, maxLevels = 20): fc.Arbitrary<BookFrame> {
+function bookFrame(topic: TopicFrame, gatewayUs: number, maxLevels = 20): fc.Arbitrary<BookFrame> {
   const rest = fc.record({
     depth: natural,
     checksum: fc.integer({ min: 0, max: 2 ** 32 - 1 }),

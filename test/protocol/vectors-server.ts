@@ -25,10 +25,10 @@ export interface FrameVector {
 
 /** The gateway's time in most vectors: 30 July 2025, 18:26:40 UTC. */
 export const NOW_US = 1_753_900_000_000_000;
-export const TWO_53 = Number.MAX_SAFE_INTEGER;
+const TWO_53 = Number.MAX_SAFE_INTEGER;
 export const time = (timeUs = NOW_US): Frame => ({ type: 'time', timeUs });
 
-export function topic(id: number, channel: Channel, symbol: string, more: Partial<TopicFrame> = {}): TopicFrame {
+function topic(id: number, channel: Channel, symbol: string, more: Partial<TopicFrame> = {}): TopicFrame {
   const scales = { priceScale: 2, sizeScale: 8, stride: 2, tickSize: 1, lotSize: 1 };
   return { type: 'topic', topic: id, channel, symbol, epoch: 187_723_572_702_975, ...scales, ...more };
 }
@@ -37,13 +37,13 @@ export const BOOK = topic(7, 'book', 'BTC-USD');
 export const COUNTED = topic(300, 'book', 'ETH-USD', { sizeScale: 5, stride: 3 });
 export const SPREAD = topic(70_000, 'book', 'CL.SPREAD', { priceScale: 3, sizeScale: 0, tickSize: 5 });
 export const QUOTE = topic(8, 'quote', 'BTC-USD');
-export const SPREAD_QUOTE = topic(70_001, 'quote', 'CL.SPREAD', { priceScale: 3, sizeScale: 0, tickSize: 5 });
+const SPREAD_QUOTE = topic(70_001, 'quote', 'CL.SPREAD', { priceScale: 3, sizeScale: 0, tickSize: 5 });
 export const TRADE = topic(9, 'trade', 'BTC-USD');
-export const WHOLE_TRADE = topic(11, 'trade', 'WHOLE', { priceScale: 0, sizeScale: 0 });
+const WHOLE_TRADE = topic(11, 'trade', 'WHOLE', { priceScale: 0, sizeScale: 0 });
 export const STATUS = topic(10, 'status', 'BTC-USD');
 
 /** Range and times of a data frame: published 250 µs before the gateway took it in, at the exchange 4 ms before that. */
-export function stamp(of: TopicFrame, fromSeq: number, seq: number, more: Partial<Stamp> = {}): Stamp {
+function stamp(of: TopicFrame, fromSeq: number, seq: number, more: Partial<Stamp> = {}): Stamp {
   const times = { exchangeUs: NOW_US - 4_250, publishUs: NOW_US - 250, gatewayUs: NOW_US };
   return { topic: of.topic, fromSeq, seq, ...times, ...more };
 }

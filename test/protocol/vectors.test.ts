@@ -90,6 +90,14 @@ for (const file of FRAME_FILES) {
   });
 }
 
+test('three levels with everything in them take 60 bytes after the time frame', () => {
+  const { msgpack = '' } = golden<GoldenFrames>('book').vectors.find(
+    ({ name }) => name === 'three levels in 60 bytes',
+  )!;
+  const timeFrameBytes = 11;
+  expect(bytesOf(msgpack).length - timeFrameBytes).toBe(60);
+});
+
 describe('malformed.json', () => {
   const { context, vectors } = golden<GoldenMalformed>('malformed');
   const topics = context?.topics ?? [];
