@@ -2,7 +2,7 @@
 // Called by publishing; calls its listeners in the same turn. Invariant: an update is applied to the sequencer's own state
 // before anyone hears of it, and a refused one leaves no trace.
 
-import { Book } from '../market/book.ts';
+import { Book, TOMBSTONES_MAX } from '../market/book.ts';
 import { checkUpdate } from '../market/guard.ts';
 import { type InstrumentEvent, type Instruments, sameScales } from '../market/instrument.ts';
 import { channelOf, type Quote, type StatusChange, type Update, type UpdateChannel } from '../market/update.ts';
@@ -17,6 +17,8 @@ export interface MemoryBusOptions {
   readonly newEpoch: () => number;
   /** Entries kept per topic for `log`. */
   readonly logEntriesMax: number;
+  /** Removed levels that a book remembers. */
+  readonly tombstonesMax?: number;
 }
 
 const CHANNELS: readonly UpdateChannel[] = ['book', 'quote', 'trade', 'status'];
@@ -36,15 +38,24 @@ class Sequencer {
   constructor(
     channel: UpdateChannel,
     public epoch: number,
+    tombstonesMax: number,
   ) {
-    this.book = channel === 'book' ? new Book() : null;
+    this.book = channel === 'book' ? new Book(tombstonesMax) : null;
   }
 }
 
 export class MemoryBus implements Bus {
-  private readonly sequencers = new Map<string, Sequencer>();
+  /** By channel, then by symbol: a key of both would be built for every update. */
+  private readonly sequencers: Readonly<Record<UpdateChannel, Map<string, Sequencer>>> = {
+    book: new Map(),
+    quote: new Map(),
+    trade: new Map(),
+    status: new Map(),
+  };
+  private readonly tombstonesMax: number;
 
   constructor(private readonly options: MemoryBusOptions) {
+    this.tombstonesMax = options.tombstonesMax ?? TOMBSTONES_MAX;
     options.instruments.watch((event) => this.instrumentChanged(event));
   }
 
@@ -58,7 +69,7 @@ export class MemoryBus implements Bus {
       const sequencer = this.sequencer(channel, symbol);
       sequencer.listeners.delete(listener);
       // Nothing published and nobody listening: a topic that was only looked at leaves nothing behind.
-      if (sequencer.seq === 0 && sequencer.listeners.size === 0) this.sequencers.delete(`${channel}:${symbol}`);
+      if (sequencer.seq === 0 && sequencer.listeners.size === 0) this.sequencers[channel].delete(symbol);
     };
   }
 
@@ -95,11 +106,10 @@ export class MemoryBus implements Bus {
   }
 
   private sequencer(channel: UpdateChannel, symbol: string): Sequencer {
-    const key = `${channel}:${symbol}`;
-    let sequencer = this.sequencers.get(key);
+    let sequencer = this.sequencers[channel].get(symbol);
     if (sequencer === undefined) {
-      sequencer = new Sequencer(channel, this.options.newEpoch());
-      this.sequencers.set(key, sequencer);
+      sequencer = new Sequencer(channel, this.options.newEpoch(), this.tombstonesMax);
+      this.sequencers[channel].set(symbol, sequencer);
     }
     return sequencer;
   }
@@ -113,11 +123,11 @@ export class MemoryBus implements Bus {
   /** Starts a new epoch in all of an instrument's topics; listeners stay. */
   private renew(symbol: string): void {
     for (const channel of CHANNELS) {
-      const before = this.sequencers.get(`${channel}:${symbol}`);
+      const before = this.sequencers[channel].get(symbol);
       if (before === undefined) continue;
-      const after = new Sequencer(channel, this.options.newEpoch());
-      if (before.listeners.size === 0) this.sequencers.delete(`${channel}:${symbol}`);
-      else this.sequencers.set(`${channel}:${symbol}`, after);
+      const after = new Sequencer(channel, this.options.newEpoch(), this.tombstonesMax);
+      if (before.listeners.size === 0) this.sequencers[channel].delete(symbol);
+      else this.sequencers[channel].set(symbol, after);
       for (const listener of before.listeners) {
         after.listeners.add(listener);
         listener.epoch(after.epoch);

@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { Bus } from '../bus/bus.ts';
 import { MemoryBus } from '../bus/memory.ts';
 import { Instruments } from '../market/instrument.ts';
-import { systemClock, systemTimers } from '../ports/clock.ts';
+import { systemClock } from '../ports/clock.ts';
 import type { Socket } from '../ports/socket.ts';
 import type { Codec } from '../protocol/codec.ts';
 import { jsonCodec } from '../protocol/codecs.ts';
@@ -20,6 +20,7 @@ import { Flush } from '../topics/flush.ts';
 import { Topics } from '../topics/topics.ts';
 import { watchBusy } from './busy.ts';
 import { HttpApi } from './http.ts';
+import { GatewayTimers } from './timers.ts';
 import { createServer, type HttpResponse, type Server } from './uws.ts';
 
 export const STREAM_PATH = '/v1/stream';
@@ -38,10 +39,11 @@ export class Gateway {
   private readonly connections = new Set<Connection>();
   private readonly sessions: Sessions;
   private readonly load = watchBusy();
+  private readonly timers = new GatewayTimers();
   private readonly publicServer: Server;
   private readonly adminServer: Server;
   private readonly http: HttpApi;
-  private accepting = false;
+  private state: 'built' | 'open' | 'ended' = 'built';
   private publicPort = 0;
   private adminPortBound = 0;
 
@@ -50,14 +52,13 @@ export class Gateway {
     private readonly logger: Logger,
   ) {
     const clock = systemClock;
-    const timers = systemTimers;
     const onError = (error: unknown): void => this.logger.error({ err: error }, 'internal error');
     const countRefusal = (code: string): void => {
       this.refusals[code] = (this.refusals[code] ?? 0) + 1;
     };
-    const { instruments } = this;
-    const { logEntriesMax, topicGraceMs: graceMs, staleAfterMs } = settings;
-    this.bus = new MemoryBus({ clock, instruments, newEpoch, logEntriesMax });
+    const { instruments, timers } = this;
+    const { logEntriesMax, tombstonesMax, ringFramesMax, topicGraceMs: graceMs, staleAfterMs } = settings;
+    this.bus = new MemoryBus({ clock, instruments, newEpoch, logEntriesMax, tombstonesMax });
     this.flush = new Flush({ clock, timers, busy: this.load.busy });
     this.topics = new Topics({
       bus: this.bus,
@@ -67,6 +68,8 @@ export class Gateway {
       flush: this.flush,
       graceMs,
       staleAfterMs,
+      tombstonesMax,
+      ringFramesMax,
       onError,
     });
     this.sessions = new Sessions({
@@ -100,30 +103,36 @@ export class Gateway {
     return `http://127.0.0.1:${this.adminPortBound}`;
   }
 
-  /** @throws Error where a port is taken. */
+  /** @throws Error where a port is taken; nothing runs then. */
   start(): void {
-    this.publicPort = this.publicServer.listen(this.settings.host, this.settings.port);
     try {
+      this.publicPort = this.publicServer.listen(this.settings.host, this.settings.port);
       this.adminPortBound = this.adminServer.listen('127.0.0.1', this.settings.adminPort);
     } catch (error) {
-      this.publicServer.close();
+      this.end();
       throw error;
     }
-    this.accepting = true;
+    this.state = 'open';
     this.logger.info({ url: this.url, stream: this.streamUrl, admin: this.adminUrl }, 'listening');
   }
 
-  /** Says goodbye to the clients and ends everything. */
+  /** Says goodbye to the clients and ends everything; harmless when it has ended. */
   stop(): void {
-    this.accepting = false;
+    if (this.state === 'ended') return;
     this.publicServer.stopListening();
     for (const connection of [...this.connections])
       connection.close(CloseCode.goingAway, 'the gateway stops; come back');
+    this.end();
+    this.logger.info('stopped');
+  }
+
+  private end(): void {
+    this.state = 'ended';
     this.topics.shutDown();
+    this.timers.stop();
     this.load.stop();
     this.publicServer.close();
     this.adminServer.close();
-    this.logger.info('stopped');
   }
 
   private createPublic(): Server {
@@ -133,16 +142,14 @@ export class Gateway {
         path: STREAM_PATH,
         handlers: {
           open: (socket, codec, address) => this.open(socket, codec, address),
-          message: (connection, message, binary) => {
-            if (connection !== null) this.guard(connection, () => sessions.receive(connection, message, binary));
-          },
-          drain: (connection) => connection?.drained(),
-          close: (connection) => this.closed(connection),
+          message: (connection, message, binary) =>
+            this.guard(connection, (open) => sessions.receive(open, message, binary)),
+          drain: (connection) => this.guard(connection, (open) => open.drained()),
+          close: (connection) => this.guard(connection, (open) => this.closed(open)),
         },
       },
       http: (request) => this.http.handle(request),
       bodyBytesMax: settings.publishBytesMax,
-      tooLarge: () => this.http.refuse(fault('too-large', `at most ${settings.publishBytesMax} bytes`)),
       payloadBytesMax: settings.requestBytesMax * PAYLOAD_FACTOR,
     });
   }
@@ -151,7 +158,6 @@ export class Gateway {
     return createServer<never>({
       http: async ({ method, path }) => this.admin(method, path),
       bodyBytesMax: 1_024,
-      tooLarge: () => this.http.refuse(fault('too-large')),
       payloadBytesMax: 1_024,
     });
   }
@@ -159,7 +165,8 @@ export class Gateway {
   private admin(method: string, path: string): HttpResponse {
     if (method === 'GET' && path === '/healthz') return { status: 200, body: '{"status":"ok"}\n' };
     if (method === 'GET' && path === '/readyz') {
-      return { status: this.accepting ? 200 : 503, body: `{"ready":${this.accepting}}\n` };
+      const ready = this.state === 'open';
+      return { status: ready ? 200 : 503, body: `{"ready":${ready}}\n` };
     }
     if (method === 'GET' && path === '/v1/admin/stats')
       return { status: 200, body: `${JSON.stringify(this.stats())}\n` };
@@ -199,10 +206,9 @@ export class Gateway {
     return connection;
   }
 
-  private closed(connection: Connection | null): void {
-    if (connection === null) return;
-    connection.shut();
+  private closed(connection: Connection): void {
     this.connections.delete(connection);
+    connection.shut();
     this.logger.debug({ connection: connection.id }, 'disconnected');
   }
 
@@ -216,10 +222,14 @@ export class Gateway {
     socket.close(CloseCode.unsupportedProtocol, refused.code);
   }
 
-  /** A mistake of ours in one client's request ends neither the process nor the connection. */
-  private guard(connection: Connection, run: () => void): void {
+  /**
+   * Runs what an event of a client's socket means. A mistake of ours there ends neither the process nor the connection.
+   * Null: a socket that only lives to be refused.
+   */
+  private guard(connection: Connection | null, run: (connection: Connection) => void): void {
+    if (connection === null) return;
     try {
-      run();
+      run(connection);
     } catch (error) {
       this.logger.error({ err: error, connection: connection.id }, 'internal error');
       const { code, message, action } = fault('internal');
@@ -233,6 +243,6 @@ function newEpoch(): number {
 }
 
 function hostOf(host: string): string {
-  if (host === '0.0.0.0') return 'localhost';
+  if (host === '0.0.0.0' || host === '::') return 'localhost';
   return host.includes(':') ? `[${host}]` : host;
 }

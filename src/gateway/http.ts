@@ -48,6 +48,16 @@ const INSTRUMENT_BODY = Compile(
   ),
 );
 
+/** Routes of one instrument. */
+const SYMBOL_ROUTES = new Set([
+  'GET instruments/:symbol',
+  'PUT instruments/:symbol',
+  'DELETE instruments/:symbol',
+  'GET book/:symbol',
+  'GET quote/:symbol',
+  'GET trades/:symbol',
+]);
+
 export class HttpApi {
   constructor(private readonly options: HttpOptions) {}
 
@@ -62,7 +72,7 @@ export class HttpApi {
 
   refuse(refused: Fault): HttpResponse {
     this.options.onRefusal(refused.code);
-    return { status: ERRORS[refused.code].http, body: JSON.stringify({ error: refused }) };
+    return json({ error: refused }, ERRORS[refused.code].http);
   }
 
   private route(request: HttpRequest): HttpResponse | Promise<HttpResponse> {
@@ -77,7 +87,8 @@ export class HttpApi {
       case 'POST publish':
         return this.publish(request);
     }
-    if (symbol === undefined) return this.refuse(fault('not-found', request.path.slice(0, 100)));
+    if (symbol === undefined || !SYMBOL_ROUTES.has(key))
+      return this.refuse(fault('not-found', request.path.slice(0, 100)));
     if (!isSymbol(symbol)) return this.refuse(fault('bad-symbol', symbol.slice(0, 48)));
     if (key === 'PUT instruments/:symbol') return this.putInstrument(request, symbol);
     const instrument = this.options.instruments.get(symbol);
@@ -91,10 +102,9 @@ export class HttpApi {
         return this.book(request, instrument);
       case 'GET quote/:symbol':
         return this.quote(instrument);
-      case 'GET trades/:symbol':
+      default:
         return this.trades(request, instrument);
     }
-    return this.refuse(fault('not-found', request.path.slice(0, 100)));
   }
 
   private async book({ query }: HttpRequest, instrument: Instrument): Promise<HttpResponse> {
@@ -105,6 +115,7 @@ export class HttpApi {
     const book = state === null ? new Book() : Book.load(state);
     const levels = { stride: instrument.orderCounts ? 3 : 2, bids: [], asks: [] };
     book.top(depth, levels);
+    const ageMs = this.ageMs(seq, publishUs);
     return json({
       symbol: instrument.symbol,
       epoch,
@@ -112,8 +123,8 @@ export class HttpApi {
       depth,
       exchangeUs,
       publishUs,
-      ageMs: this.ageMs(seq, publishUs),
-      status: await this.status(instrument.symbol),
+      ageMs,
+      status: await this.status(instrument.symbol, ageMs),
       checksum: book.checksum(depth),
       bids: levelRows(levels.bids, levels.stride, instrument),
       asks: levelRows(levels.asks, levels.stride, instrument),
@@ -123,6 +134,7 @@ export class HttpApi {
   private async quote(instrument: Instrument): Promise<HttpResponse> {
     const { symbol, quoteSource, priceScale, sizeScale } = instrument;
     const state = await this.options.bus.load(quoteSource === 'book' ? 'book' : 'quote', symbol);
+    const ageMs = this.ageMs(state.seq, state.publishUs);
     const { bidPrice, bidSize, askPrice, askSize } = quoteSource === 'book' ? topOf(state.book) : asQuote(state.last);
     return json({
       symbol,
@@ -130,8 +142,8 @@ export class HttpApi {
       seq: state.seq,
       exchangeUs: state.exchangeUs,
       publishUs: state.publishUs,
-      ageMs: this.ageMs(state.seq, state.publishUs),
-      status: await this.status(symbol),
+      ageMs,
+      status: await this.status(symbol, ageMs),
       bidPrice: bidPrice === null ? null : formatDecimal(bidPrice, priceScale),
       bidSize: formatDecimal(bidSize, sizeScale),
       askPrice: askPrice === null ? null : formatDecimal(askPrice, priceScale),
@@ -148,9 +160,12 @@ export class HttpApi {
     return json({ symbol, epoch, seq, trades });
   }
 
-  private async status(symbol: string): Promise<string> {
+  /** What was published of the instrument; where that is `live`, but nothing has come for long, `stale`. */
+  private async status(symbol: string, ageMs: number | null): Promise<string> {
     const { last } = await this.options.bus.load('status', symbol);
-    return last?.kind === 'status' ? last.status : 'live';
+    const published = last?.kind === 'status' ? last.status : 'live';
+    const stale = ageMs !== null && ageMs > this.options.settings.staleAfterMs;
+    return published === 'live' && stale ? 'stale' : published;
   }
 
   /** Null before the first update. */
@@ -160,9 +175,8 @@ export class HttpApi {
 
   private async publish(request: HttpRequest): Promise<HttpResponse> {
     const { bus, instruments, settings } = this.options;
-    if (!mayPublish(request, settings.publishToken)) return this.refuse(fault('unauthorized'));
     const msgpack = isMsgpack(request);
-    const body = readBody(request, msgpack);
+    const body = await this.written(request, msgpack);
     if ('refused' in body) return this.refuse(body.refused);
     const items = Array.isArray(body.value) ? body.value : [body.value];
     if (items.length > settings.publishItemsMax) {
@@ -173,10 +187,8 @@ export class HttpApi {
     let next = 0;
     const results = read.map((each) => this.resultObject('code' in each ? { refused: each } : published[next++]!));
     if (Array.isArray(body.value)) return json({ results });
-    const [result] = results;
-    if (result !== undefined && 'error' in result)
-      return { status: ERRORS[result.error.code].http, body: JSON.stringify(result) };
-    return json(result ?? {});
+    const result = results[0]!;
+    return json(result, 'error' in result ? ERRORS[result.error.code].http : 200);
   }
 
   private resultObject(published: Published): { epoch: number; seq: number } | { error: Fault } {
@@ -185,10 +197,18 @@ export class HttpApi {
     return { error: published.refused };
   }
 
-  private putInstrument(request: HttpRequest, symbol: string): HttpResponse {
+  /** The body of a request that writes; it is received only from those who may. */
+  private async written(request: HttpRequest, msgpack: boolean): Promise<{ value: unknown } | { refused: Fault }> {
+    const { publishToken, publishBytesMax } = this.options.settings;
+    if (!mayPublish(request, publishToken)) return { refused: fault('unauthorized') };
+    const body = await request.body();
+    if (body === null) return { refused: fault('too-large', `at most ${publishBytesMax} bytes`) };
+    return readBody(body, msgpack);
+  }
+
+  private async putInstrument(request: HttpRequest, symbol: string): Promise<HttpResponse> {
     const { instruments, settings } = this.options;
-    if (!mayPublish(request, settings.publishToken)) return this.refuse(fault('unauthorized'));
-    const body = readBody(request, isMsgpack(request));
+    const body = await this.written(request, isMsgpack(request));
     if ('refused' in body) return this.refuse(body.refused);
     const instrument = readInstrument(body.value, symbol);
     if (typeof instrument === 'string') return this.refuse(fault('bad-instrument', instrument));
@@ -279,7 +299,7 @@ function isMsgpack({ headers }: HttpRequest): boolean {
   return /^application\/(x-)?(vnd\.)?msgpack/.test(headers.get('content-type') ?? '');
 }
 
-function readBody({ body }: HttpRequest, msgpack: boolean): { value: unknown } | { refused: Fault } {
+function readBody(body: Uint8Array, msgpack: boolean): { value: unknown } | { refused: Fault } {
   try {
     if (!msgpack) return { value: JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)) };
     const values = unpackAll(body);
@@ -289,6 +309,6 @@ function readBody({ body }: HttpRequest, msgpack: boolean): { value: unknown } |
   }
 }
 
-function json(value: object): HttpResponse {
-  return { status: 200, body: `${JSON.stringify(value)}\n` };
+function json(value: object, status = 200): HttpResponse {
+  return { status, body: `${JSON.stringify(value)}\n` };
 }

@@ -10,8 +10,11 @@ import { parseDecimal } from '../protocol/decimal.ts';
 import { type ErrorCode, type Fault, fault } from '../protocol/errors.ts';
 import { SIDES, STATUSES, TRADE_KINDS } from '../protocol/frames.ts';
 
-/** A decimal string, or (MessagePack only) an integer mantissa at the instrument's scale. */
-const number = Type.Union([Type.String({ maxLength: 64 }), Type.Integer()]);
+/**
+ * A decimal string, or (MessagePack only) an integer mantissa at the instrument's scale. Other numbers are let through to
+ * here, so that they are refused with what should be sent; integers beyond 2^53 come as BigInt.
+ */
+const number = Type.Union([Type.String({ maxLength: 64 }), Type.Number(), Type.BigInt()]);
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const level = Type.Union([Type.Tuple([number, number]), Type.Tuple([number, number, count])]);
 const levels = Type.Array(level);
@@ -132,9 +135,10 @@ class NumberReader {
   }
 
   private read(value: Number, scale: number, syntax: ErrorCode, precision: ErrorCode): number {
+    if (typeof value === 'bigint') return this.fail(fault('out-of-range', String(value)));
     if (typeof value === 'number') {
-      if (this.mantissas) return value;
-      return this.fail(fault(syntax, `${value}: in JSON a decimal is a string, "${value}"`));
+      if (!this.mantissas) return this.fail(fault(syntax, `${value}: in JSON a decimal is a string, "${value}"`));
+      return Number.isInteger(value) ? value : this.fail(fault(syntax, `${value}: a mantissa is an integer`));
     }
     const mantissa = parseDecimal(value, scale);
     if (typeof mantissa === 'number') return mantissa;

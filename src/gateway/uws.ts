@@ -3,7 +3,8 @@
 // never touched, an upgrade or request that was aborted is never answered.
 
 import uWS from 'uWebSockets.js';
-import type { SendResult, Socket } from '../ports/socket.ts';
+import { STATUS_CODES } from 'node:http';
+import type { Message, SendResult, Socket } from '../ports/socket.ts';
 import type { Codec } from '../protocol/codec.ts';
 import { codecOf, jsonCodec } from '../protocol/codecs.ts';
 
@@ -22,7 +23,11 @@ export interface HttpRequest {
   readonly headers: ReadonlyMap<string, string>;
   /** The peer's address in text form. */
   readonly address: string;
-  readonly body: Uint8Array;
+  /**
+   * Reads the body; to be called before the handler waits for anything. Null: it is over the limit. A body that nobody
+   * asks for is not kept.
+   */
+  body(): Promise<Uint8Array | null>;
 }
 
 export interface HttpResponse {
@@ -34,10 +39,9 @@ export interface HttpResponse {
 export interface ServerOptions<Session> {
   /** Absent: a server for HTTP alone. */
   readonly stream?: { readonly path: string; readonly handlers: StreamHandlers<Session> };
+  /** Never rejects. */
   readonly http: (request: HttpRequest) => Promise<HttpResponse>;
   readonly bodyBytesMax: number;
-  /** The answer to a body over the limit. */
-  readonly tooLarge: () => HttpResponse;
   /** Above the request limit, so that an ordinary oversize is refused with its code instead of a bare 1006. */
   readonly payloadBytesMax: number;
 }
@@ -76,7 +80,7 @@ class UwsSocket implements Socket {
 
   constructor(private readonly ws: uWS.WebSocket<unknown>) {}
 
-  send(message: Uint8Array, binary: boolean): SendResult {
+  send(message: Message, binary: boolean): SendResult {
     if (this.gone) return 'closed';
     const result = this.ws.send(message, binary, false);
     if (result === 1) return 'sent';
@@ -166,11 +170,7 @@ function upgrade<Session>(res: uWS.HttpResponse, req: uWS.HttpRequest, context: 
     res.writeStatus('426 Upgrade Required').writeHeader('Sec-WebSocket-Version', '13').end();
     return;
   }
-  const offered = req
-    .getHeader('sec-websocket-protocol')
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '');
+  const offered = subprotocolsOf(req);
   const known = offered.find((name) => codecOf(name) !== undefined);
   const codec = offered.length === 0 ? jsonCodec : known === undefined ? null : (codecOf(known) ?? null);
   const data: UserData<Session> = {
@@ -188,38 +188,59 @@ function upgrade<Session>(res: uWS.HttpResponse, req: uWS.HttpRequest, context: 
   );
 }
 
+/** In the client's order; the header may be there more than once (RFC 6455 section 11.3.4). */
+function subprotocolsOf(req: uWS.HttpRequest): string[] {
+  const offered: string[] = [];
+  req.forEach((name, value) => {
+    if (name === 'sec-websocket-protocol') offered.push(...value.split(',').map((each) => each.trim()));
+  });
+  return offered.filter((each) => each !== '');
+}
+
 function answer<Session>(res: uWS.HttpResponse, req: uWS.HttpRequest, options: ServerOptions<Session>): void {
+  let over = false;
+  res.onAborted(() => {
+    over = true;
+  });
   const headers = new Map<string, string>();
   req.forEach((name, value) => {
     headers.set(name, value);
   });
-  const request = {
-    method: req.getMethod().toUpperCase(),
+  const method = req.getMethod().toUpperCase();
+  const request: HttpRequest = {
+    // What HEAD is answered with differs from GET in nothing but the body.
+    method: method === 'HEAD' ? 'GET' : method,
     path: req.getUrl(),
     query: new URLSearchParams(req.getQuery() ?? ''),
     headers,
     address: Buffer.from(res.getRemoteAddressAsText()).toString(),
+    body: () => readBody(res, Number(headers.get('content-length') ?? 0), options.bodyBytesMax),
   };
-  let aborted = false;
-  res.onAborted(() => {
-    aborted = true;
-  });
-  const reply = (response: HttpResponse): void => {
-    if (aborted) return;
-    aborted = true;
+  void options.http(request).then(({ status, contentType, body }) => {
+    if (over) return;
+    over = true;
     res.cork(() => {
-      res.writeStatus(String(response.status));
-      res.writeHeader('Content-Type', response.contentType ?? 'application/json');
+      res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`);
+      res.writeHeader('Content-Type', contentType ?? 'application/json');
       res.writeHeader('Cache-Control', 'no-store');
-      res.end(response.body);
+      if (method === 'HEAD') res.endWithoutBody(Buffer.byteLength(body));
+      else res.end(body);
     });
-  };
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  res.onData((chunk, isLast) => {
-    bytes += chunk.byteLength;
-    if (bytes > options.bodyBytesMax) return reply(options.tooLarge());
-    chunks.push(Buffer.from(new Uint8Array(chunk)));
-    if (isLast && !aborted) void options.http({ ...request, body: Buffer.concat(chunks) }).then(reply);
+  });
+}
+
+/** The rest of what is too long is received and dropped, so that the answer reaches a client that is still sending. */
+function readBody(res: uWS.HttpResponse, announcedBytes: number, bytesMax: number): Promise<Uint8Array | null> {
+  if (announcedBytes > bytesMax) return Promise.resolve(null);
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    res.onData((chunk, isLast) => {
+      bytes += chunk.byteLength;
+      if (bytes <= bytesMax) chunks.push(Buffer.from(new Uint8Array(chunk)));
+      else chunks.length = 0;
+      if (bytes > bytesMax) resolve(null);
+      else if (isLast) resolve(Buffer.concat(chunks));
+    });
   });
 }

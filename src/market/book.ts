@@ -339,9 +339,13 @@ function tombstonesSince(side: Side, fromSeq: number, cutoff: Level | null): rea
   return found === null ? NO_LEVELS : sortBest(side, found);
 }
 
+/** Filled and read within one call of `allChangesSince`. */
+const changed: Level[] = [];
+
 /** The full book's answer: both lists from their newest on, at the cost of what changed. */
 function allChangesSince(side: Side, fromSeq: number, stride: number, out: number[]): void {
-  const found: Level[] = [];
+  const found = changed;
+  found.length = 0;
   for (let level = side.live.newest; level !== null && level.seq > fromSeq; level = level.older) found.push(level);
   for (let level = side.gone.newest; level !== null && level.seq > fromSeq; level = level.older) found.push(level);
   for (const level of sortBest(side, found)) emit(level, stride, out);

@@ -31,7 +31,12 @@ function checkLevels(instrument: Instrument, flat: FlatLevels): Fault | null {
   const ordered = flat.length / LEVEL_STRIDE;
   for (let i = 0; i < flat.length; i += LEVEL_STRIDE) {
     const price = flat[i]!;
-    const bad = checkPrice(instrument, price) ?? checkSize(instrument, flat[i + 1]!) ?? checkCount(flat[i + 2]!);
+    const size = flat[i + 1]!;
+    // A level that goes may be off a tick size that was changed since it came.
+    const bad =
+      (size === 0 ? checkRange(instrument, price) : checkPrice(instrument, price)) ??
+      checkSize(instrument, size) ??
+      checkCount(flat[i + 2]!);
     if (bad !== null) return bad;
     // A handful of levels is compared pairwise; more are put into a set below.
     if (ordered <= 8) for (let k = 0; k < i; k += LEVEL_STRIDE) if (flat[k] === price) return duplicate(price);
@@ -53,9 +58,14 @@ function checkNullablePrice(instrument: Instrument, price: number | null): Fault
   return price === null ? null : checkPrice(instrument, price);
 }
 
-function checkPrice(instrument: Instrument, price: number): Fault | null {
+function checkRange(instrument: Instrument, price: number): Fault | null {
   if (!Number.isSafeInteger(price)) return fault('out-of-range', `price ${price}`);
-  if (price <= 0 && !instrument.negativePrices) return fault('bad-price', `price mantissa ${price}`);
+  return price <= 0 && !instrument.negativePrices ? fault('bad-price', `price mantissa ${price}`) : null;
+}
+
+function checkPrice(instrument: Instrument, price: number): Fault | null {
+  const bad = checkRange(instrument, price);
+  if (bad !== null) return bad;
   if (instrument.tickSize !== 1 && price % instrument.tickSize !== 0) {
     return fault('off-tick', `price mantissa ${price}, tick ${instrument.tickSize}`);
   }

@@ -99,9 +99,9 @@ export class Instruments {
   }
 }
 
-/** Whether mantissas mean the same under both. */
+/** Whether the levels of a book mean the same under both. Where they don't, an epoch begins. */
 export function sameScales(a: Instrument, b: Instrument): boolean {
-  return a.priceScale === b.priceScale && a.sizeScale === b.sizeScale;
+  return a.priceScale === b.priceScale && a.sizeScale === b.sizeScale && a.orderCounts === b.orderCounts;
 }
 
 function sameInstrument(a: Instrument, b: Instrument): boolean {

@@ -2,7 +2,7 @@
 // priority) and its subscriptions. The gateway feeds it socket events, the flush pumps it. Invariant: while the socket is
 // backlogged nothing is sent and nothing is queued but control frames: what the client misses meanwhile is a cursor.
 
-import type { Socket } from '../ports/socket.ts';
+import type { Message, Socket } from '../ports/socket.ts';
 import type { Codec } from '../protocol/codec.ts';
 import { CloseCode } from '../protocol/errors.ts';
 import type { Frame } from '../protocol/frames.ts';
@@ -51,6 +51,8 @@ export class Connection extends Recipient {
   private state: 'open' | 'backlogged' | 'closed' = 'open';
   private control: Uint8Array[] = [];
   private controlBytes = 0;
+  /** A long answer, whose frames are made when the socket takes them. */
+  private listing: Iterator<Frame> | null = null;
   /** Subscriptions that need an answer of their own, in the order in which they fell behind. */
   private readonly behind = new Set<Subscription>();
   /** The time base that the message being built has stated; 0: none yet. */
@@ -76,7 +78,7 @@ export class Connection extends Recipient {
     return this.controlBytes + (this.state === 'closed' ? 0 : this.socket.bufferedBytes());
   }
 
-  override transmit(bytes: Uint8Array): void {
+  override transmit(bytes: Message): void {
     if (this.state === 'open') this.sent(this.socket.send(bytes, this.codec.binary));
   }
 
@@ -88,6 +90,8 @@ export class Connection extends Recipient {
 
   override end(subscription: Subscription): void {
     this.forget(subscription);
+    // A client that was not told of the topic yet would not know what ends.
+    if (subscription.topicDue) this.tell(subscription.topic.frame);
     this.tell({ type: 'end', topic: subscription.topic.id, reason: 'delisted' });
   }
 
@@ -105,6 +109,13 @@ export class Connection extends Recipient {
     if (this.state === 'open') this.options.flush.wake(this);
   }
 
+  /** Sends the frames behind the control frames that wait now, however many they are; another listing ends with this one. */
+  enumerate(frames: Iterator<Frame>): void {
+    if (this.state === 'closed') return;
+    this.listing = frames;
+    if (this.state === 'open') this.options.flush.wake(this);
+  }
+
   /** The connection no longer has this subscription; the topic has been left already or ended. */
   forget(subscription: Subscription): void {
     this.behind.delete(subscription);
@@ -117,6 +128,7 @@ export class Connection extends Recipient {
     message.length = 0;
     this.baseUs = 0;
     this.pumpControl();
+    this.pumpListing();
     for (const subscription of this.byPriority()) {
       if (this.state !== 'open') return;
       this.bringUp(subscription, nowUs);
@@ -150,6 +162,7 @@ export class Connection extends Recipient {
     this.state = 'closed';
     this.control = [];
     this.controlBytes = 0;
+    this.listing = null;
     this.behind.clear();
     for (const subscription of this.subscriptions.values()) {
       subscription.topic.remove(subscription);
@@ -167,6 +180,15 @@ export class Connection extends Recipient {
       if (message.length >= PART_BYTES_MAX) this.sendMessage();
     }
     this.control.splice(0, sent);
+  }
+
+  private pumpListing(): void {
+    while (this.listing !== null && this.state === 'open') {
+      const next = this.listing.next();
+      if (next.done === true) this.listing = null;
+      else this.write(next.value);
+      if (message.length >= PART_BYTES_MAX) this.sendMessage();
+    }
   }
 
   private byPriority(): Subscription[] {
@@ -200,7 +222,7 @@ export class Connection extends Recipient {
     const { topic } = subscription;
     if (subscription.topicDue) this.write(topic.frame);
     if (subscription.healthDue) {
-      const ageMs = Math.max(0, Math.round((nowUs - topic.publishUs) / 1_000));
+      const ageMs = topic.seq === 0 ? 0 : Math.max(0, Math.round((nowUs - topic.publishUs) / 1_000));
       this.write({ type: 'health', topic: topic.id, status: topic.health, ageMs });
     }
     subscription.topicDue = false;

@@ -1,13 +1,14 @@
 // Owns what clients' requests do: reads each message, carries out its requests, acknowledges or refuses symbol by symbol.
 // The gateway calls it with every message. Invariant: every request gets exactly one ack, pong or error, in order.
 
-import type { InstrumentEvent, Instruments } from '../market/instrument.ts';
+import type { Instrument, InstrumentEvent, Instruments } from '../market/instrument.ts';
 import { isSymbol } from '../market/instrument.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type Fault, fault } from '../protocol/errors.ts';
 import {
   type Accepted,
   type InstrumentAction,
+  type InstrumentFrame,
   type Mode,
   PROTOCOL_VERSION,
   type Refused,
@@ -82,6 +83,7 @@ export class Sessions {
     const values = readMessage(message, binary);
     if (!Array.isArray(values)) return this.refuse(connection, { id: null, fault: values });
     for (const value of values) {
+      if (connection.closed) return;
       const request = readRequest(value);
       if ('fault' in request) this.refuse(connection, request);
       else this.carryOut(connection, request);
@@ -91,7 +93,16 @@ export class Sessions {
   /** Tells the connections that watch instruments. */
   instrumentChanged(connections: Iterable<Connection>, { action, instrument }: InstrumentEvent): void {
     for (const connection of connections) {
-      if (connection.watchesInstruments) this.tellInstrument(connection, action, instrument);
+      if (connection.watchesInstruments) connection.tell(instrumentFrame(action, instrument));
+    }
+  }
+
+  /** Each is looked up when its frame is made: one that was delisted meanwhile is passed over. */
+  private *listed(): Generator<InstrumentFrame> {
+    const { instruments } = this.options;
+    for (const { symbol } of instruments.list()) {
+      const instrument = instruments.get(symbol);
+      if (instrument !== undefined) yield instrumentFrame('listed', instrument);
     }
   }
 
@@ -106,8 +117,7 @@ export class Sessions {
       case 'instruments':
         connection.watchesInstruments = request.watch ?? false;
         connection.tell({ type: 'ack', id: request.id, op: request.op, accepted: [], refused: [] });
-        for (const instrument of this.options.instruments.list()) this.tellInstrument(connection, 'listed', instrument);
-        return;
+        return connection.enumerate(this.listed());
       case 'ping':
         return connection.tell({ type: 'pong', id: request.id, timeUs: this.options.clock.nowUs() });
     }
@@ -138,7 +148,8 @@ export class Sessions {
       subscription.topic.reshape(subscription, shape);
     }
     if (request.priority !== undefined) subscription.priority = request.priority;
-    const cursor = request.cursor?.[symbol];
+    const { cursor: cursors = {} } = request;
+    const cursor = Object.hasOwn(cursors, symbol) ? cursors[symbol] : undefined;
     if (cursor !== undefined) this.moveTo(subscription, { depth: shape.depth, ...cursor });
     if (shape.intervalMs > 0) flush.addToGrid(subscription.view);
     if (!subscription.inStep) connection.wake(subscription);
@@ -209,14 +220,13 @@ export class Sessions {
     connection.tell({ type: 'error', id, code, message, action });
     this.options.onRefusal(code, connection);
   }
+}
 
-  private tellInstrument(
-    connection: Connection,
-    action: InstrumentAction,
-    { symbol, priceScale, sizeScale, tickSize, lotSize }: InstrumentEvent['instrument'],
-  ): void {
-    connection.tell({ type: 'instrument', action, symbol, priceScale, sizeScale, tickSize, lotSize });
-  }
+function instrumentFrame(
+  action: InstrumentAction,
+  { symbol, priceScale, sizeScale, tickSize, lotSize }: Instrument,
+): InstrumentFrame {
+  return { type: 'instrument', action, symbol, priceScale, sizeScale, tickSize, lotSize };
 }
 
 /** What the request asks for, or why that can't be. */

@@ -128,13 +128,6 @@ export const SETTINGS = {
     max: 86_400_000,
     about: 'A topic without an update for this long is announced as stale.',
   },
-  drainTimeoutMs: {
-    env: 'TICKWIRE_DRAIN_TIMEOUT_MS',
-    default: 5_000,
-    min: 0,
-    max: 600_000,
-    about: 'Time for clients to be told before the process ends.',
-  },
 } as const satisfies Record<string, Setting>;
 
 type Widened<T> = T extends number ? number : string;
@@ -169,6 +162,9 @@ export function readSettings(
   }
   if (!LOG_LEVELS.includes(settings.logLevel))
     faults.push(`logLevel is ${settings.logLevel}, not one of ${LOG_LEVELS.join(', ')}`);
+  // What can't stand in a header would lock everybody out. It is not repeated: it may be nearly the right one.
+  if (!/^[!-~]*$/.test(settings.publishToken))
+    faults.push('publishToken has characters other than ASCII without spaces');
   if (faults.length > 0) throw new SettingsError(faults);
   return Object.freeze(settings);
 }
@@ -202,5 +198,20 @@ export function packageVersion(): string {
 
 /** Where captures of real exchange traffic are looked for. */
 export function capturesFolder(environment: Readonly<Record<string, string | undefined>> = process.env): string {
-  return environment['TICKWIRE_CAPTURES'] ?? '../shared/captures';
+  return environment.TICKWIRE_CAPTURES ?? '../shared/captures';
+}
+
+/** Where `watch` and `instruments` look for a gateway that they are not told of: TICKWIRE_URL, else this machine's. */
+export function gatewayUrl(environment: Readonly<Record<string, string | undefined>> = process.env): string {
+  const { port } = SETTINGS;
+  return environment.TICKWIRE_URL || `http://127.0.0.1:${environment[port.env] || port.default}`;
+}
+
+/** What the terminal can do. `color` is off where NO_COLOR (https://no-color.org) is set, `screen` where TERM is dumb. */
+export function terminalSettings(environment: Readonly<Record<string, string | undefined>> = process.env): {
+  color: boolean;
+  screen: boolean;
+} {
+  const dumb = environment.TERM === 'dumb';
+  return { color: !environment.NO_COLOR && !dumb, screen: !dumb };
 }

@@ -3,11 +3,14 @@
 
 import type { Entry, TopicState } from '../bus/bus.ts';
 import { Book } from '../market/book.ts';
-import type { BookFrame } from '../protocol/frames.ts';
+import { LEVEL_STRIDE, type Update } from '../market/update.ts';
+import type { BookFrame, FlatLevels } from '../protocol/frames.ts';
 import { StateTopic } from './state-topic.ts';
 
 /** Told after each change of the book; the derived quote. */
 export interface BookFollower {
+  /** The book is of this epoch, and not loaded yet. */
+  restart(epoch: number): void;
   bookChanged(book: Book, source: BookTopic, nowMs: number): void;
   bookRestarted(book: Book, source: BookTopic, nowMs: number): void;
 }
@@ -30,7 +33,8 @@ const frame = {
 };
 
 export class BookTopic extends StateTopic {
-  book = new Book();
+  book = new Book(this.limits.tombstonesMax);
+  private newest: Update | null = null;
   private readonly followers = new Set<BookFollower>();
 
   get followed(): boolean {
@@ -56,7 +60,10 @@ export class BookTopic extends StateTopic {
 
   override restart(epoch: number): void {
     super.restart(epoch);
-    if (this.ready) for (const follower of this.followers) follower.bookRestarted(this.book, this, this.updatedAtMs);
+    for (const follower of this.followers) {
+      if (this.ready) follower.bookRestarted(this.book, this, this.updatedAtMs);
+      else follower.restart(epoch);
+    }
   }
 
   protected override get oldestSeq(): number {
@@ -64,16 +71,17 @@ export class BookTopic extends StateTopic {
   }
 
   protected override absorbState({ book }: TopicState): void {
-    if (book !== null) this.book = Book.load(book);
+    if (book !== null) this.book = Book.load(book, this.limits.tombstonesMax);
   }
 
   protected override absorb({ seq, update }: Entry): void {
+    this.newest = update;
     if (update.kind === 'delta') this.book.applyDelta(update.bids, update.asks, seq);
     else if (update.kind === 'snapshot') this.book.applySnapshot(update.bids, update.asks, seq);
   }
 
   protected override clear(): void {
-    this.book = new Book();
+    this.book = new Book(this.limits.tombstonesMax);
   }
 
   protected override differenceFrame(fromSeq: number, held: number, depth: number, gatewayUs: number): BookFrame {
@@ -95,8 +103,24 @@ export class BookTopic extends StateTopic {
     return made.bids.length === 0 && made.asks.length === 0;
   }
 
+  /** A delta goes out as it came; a snapshot as what it changed. */
   protected override ringFrame(fromSeq: number): BookFrame {
-    const made = this.differenceFrame(fromSeq < this.oldestSeq ? 0 : fromSeq, 0, 0, 0);
-    return { ...made, bids: [...made.bids], asks: [...made.asks] };
+    const { newest, stride } = this;
+    if (newest?.kind !== 'delta' || fromSeq === 0) {
+      const made = this.differenceFrame(fromSeq < this.oldestSeq ? 0 : fromSeq, 0, 0, 0);
+      return { ...made, bids: [...made.bids], asks: [...made.asks] };
+    }
+    const bids = strided(newest.bids, stride);
+    const asks = strided(newest.asks, stride);
+    const checksum = this.book.checksum(0);
+    return { type: 'book', ...this.stamp(fromSeq, 0), depth: 0, checksum, stride, bids, asks, parts: 0 };
   }
+}
+
+/** An update's levels with as many numbers each as the topic's frames have. */
+function strided(flat: FlatLevels, stride: number): FlatLevels {
+  if (stride === LEVEL_STRIDE) return flat;
+  const out: number[] = [];
+  for (let i = 0; i < flat.length; i += LEVEL_STRIDE) out.push(flat[i]!, flat[i + 1]!);
+  return out;
 }

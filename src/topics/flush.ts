@@ -3,6 +3,7 @@
 // any byte is sent, so that a recipient that falls behind while sending holds exactly its views' `sentSeq`.
 
 import type { Clock, Timers } from '../ports/clock.ts';
+import type { Message } from '../ports/socket.ts';
 import { FrameType } from '../protocol/frames.ts';
 import { ByteWriter } from '../protocol/writer.ts';
 import { PART_BYTES_MAX } from './chunks.ts';
@@ -61,7 +62,8 @@ export class Flush implements Turn {
   private starts: number[] = [];
   private bodies: number[] = [];
   private ends: number[] = [];
-  private alone: (Uint8Array | null)[] = [];
+  private alone: (Message | null)[] = [];
+  private members: number[] = [];
   private readonly grids = new Map<number, Set<View>>();
   private scheduled = false;
   private turnUs = 0;
@@ -167,7 +169,7 @@ export class Flush implements Turn {
     view.sentSeq = topic.seq;
     view.scannedSeq = topic.seq;
     view.sentAtMs = nowMs;
-    this.mark(view.recipients, this.number(start, body));
+    this.mark(view.recipients, this.number(start, body, view.recipients.length));
   }
 
   /** Whether the view's members must be told that they are up to date; if not yet, they are in a second at most. */
@@ -188,11 +190,12 @@ export class Flush implements Turn {
   }
 
   /** Registers the answer that was just written. */
-  private number(start: number, body: number): number {
+  private number(start: number, body: number, members: number): number {
     const answer = this.counters.answers++ - this.firstAnswer;
     this.starts[answer] = start;
     this.bodies[answer] = body;
     this.ends[answer] = this.writer.length;
+    this.members[answer] = members;
     this.alone[answer] = null;
     return answer;
   }
@@ -222,27 +225,25 @@ export class Flush implements Turn {
     this.firstAnswer = this.counters.answers;
   }
 
-  private single(answer: number): Uint8Array {
+  private single(answer: number): Message {
     const made = this.alone[answer];
-    if (made == null) {
-      const message = this.writer.bytes.subarray(this.starts[answer], this.ends[answer]);
-      this.alone[answer] = message;
-      return message;
-    }
-    if (ownsBuffer(made)) return made;
-    const message = made.slice();
+    if (made != null) return made;
+    const { bytes } = this.writer;
+    const start = this.starts[answer] as number;
+    const end = this.ends[answer] as number;
+    // A copy for itself pays for its making from the third send on.
+    const message =
+      this.members[answer]! > 2 ? (bytes.buffer as ArrayBuffer).slice(start, end) : bytes.subarray(start, end);
     this.alone[answer] = message;
     return message;
   }
 
   /** One message of all that is due to the recipient; the same for all whose due answers are the same. */
-  private joined(recipient: Recipient): Uint8Array {
+  private joined(recipient: Recipient): Message {
     const entry = this.joins.find(recipient);
     if (entry >= 0) {
       this.counters.joinsShared += 1;
-      const made = this.joins.message(entry);
-      if (ownsBuffer(made)) return made;
-      return this.joins.replace(entry, made.slice());
+      return this.joins.share(entry);
     }
     const { writer } = this;
     const { due, dueCount } = recipient;
@@ -270,12 +271,4 @@ export class Flush implements Turn {
     this.woken.clear();
     for (const recipient of woken) recipient.pump(nowUs);
   }
-}
-
-/**
- * Whether the message is all of its buffer. The socket library takes a whole buffer for less than a part of one, so a
- * message that goes out a second time is worth a copy.
- */
-function ownsBuffer(message: Uint8Array): boolean {
-  return message.byteLength === message.buffer.byteLength;
 }

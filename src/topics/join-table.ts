@@ -1,6 +1,7 @@
 // Owns the lookup of messages by the set of answers that they join, within one turn. Called by the flush.
 // Invariant: what `find` returns was made from exactly the same answers in the same order; a hash that collides is no match.
 
+import type { Message } from '../ports/socket.ts';
 import type { Recipient } from './recipient.ts';
 
 const SLOTS = 4_096;
@@ -10,7 +11,7 @@ export class JoinTable {
   private readonly hashes = new Int32Array(SLOTS);
   private readonly entries = new Int32Array(SLOTS);
   private generation = 0;
-  private readonly messages: Uint8Array[] = [];
+  private readonly messages: Message[] = [];
   /** The answers of all entries in one list; `offsets[i]` is where those of entry i begin. */
   private readonly answers: number[] = [];
   private readonly offsets: number[] = [];
@@ -31,14 +32,13 @@ export class JoinTable {
     return this.generations[slot] === this.generation ? (this.entries[slot] as number) : -1;
   }
 
-  message(entry: number): Uint8Array {
-    return this.messages[entry] as Uint8Array;
-  }
-
-  /** Puts the same bytes in another buffer in the entry's place. */
-  replace(entry: number, message: Uint8Array): Uint8Array {
-    this.messages[entry] = message;
-    return message;
+  /** The entry's message for one more recipient; from the second on in a buffer of its own. */
+  share(entry: number): Message {
+    const made = this.messages[entry] as Message;
+    if (made instanceof ArrayBuffer) return made;
+    const own = made.slice().buffer;
+    this.messages[entry] = own;
+    return own;
   }
 
   add(recipient: Recipient, message: Uint8Array): void {

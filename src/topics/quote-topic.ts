@@ -1,5 +1,5 @@
-// Owns the quote channel, published or derived from the book. A derived quote carries the book's epoch and seq.
-// Invariant: `seq` is an update at which the quote became what it is, so that every node tells the same.
+// Owns the quote channel, published or derived from the book: the registry feeds it or lets it follow the book, and may
+// change from one to the other. A derived quote carries the book's epoch and seq. Invariant: `seq` is an update at which the quote became what it is, so that every node tells the same.
 
 import type { Entry, TopicState } from '../bus/bus.ts';
 import type { Book } from '../market/book.ts';
@@ -10,45 +10,14 @@ import { StateTopic } from './state-topic.ts';
 
 const NO_QUOTE: Quote = { kind: 'quote', bidPrice: null, bidSize: 0, askPrice: null, askSize: 0 };
 
-export class QuoteTopic extends StateTopic {
-  protected quote: Quote = NO_QUOTE;
-
-  protected override get oldestSeq(): number {
-    return 0;
-  }
-
-  protected override absorbState({ last }: TopicState): void {
-    if (last?.kind === 'quote') this.quote = last;
-  }
-
-  protected override absorb({ update }: Entry): void {
-    if (update.kind === 'quote') this.quote = update;
-  }
-
-  protected override clear(): void {
-    this.quote = NO_QUOTE;
-  }
-
-  protected override differenceFrame(fromSeq: number, _held: number, _depth: number, gatewayUs: number): QuoteFrame {
-    const { bidPrice, bidSize, askPrice, askSize } = this.quote;
-    return { type: 'quote', ...this.stamp(fromSeq, gatewayUs), bidPrice, bidSize, askPrice, askSize };
-  }
-
-  protected override isEmpty(): boolean {
-    return false;
-  }
-
-  protected override ringFrame(fromSeq: number): QuoteFrame {
-    return this.differenceFrame(fromSeq, 0, 0, 0);
-  }
-}
-
-export class DerivedQuoteTopic extends QuoteTopic implements BookFollower {
+export class QuoteTopic extends StateTopic implements BookFollower {
+  private quote: Quote = NO_QUOTE;
+  /** Update up to which the book was followed; 0 where the quote is published. */
   private bookSeq = 0;
 
   /** A cursor may come from a node that loaded the book after the quote's last change. */
   override get headSeq(): number {
-    return this.bookSeq;
+    return Math.max(this.seq, this.bookSeq);
   }
 
   bookRestarted(book: Book, source: BookTopic, nowMs: number): void {
@@ -70,6 +39,36 @@ export class DerivedQuoteTopic extends QuoteTopic implements BookFollower {
     this.seq = source.seq;
     this.quote = quoteOf(book);
     this.advanced(fromSeq, source.exchangeUs, source.publishUs, nowMs);
+  }
+
+  protected override get oldestSeq(): number {
+    return 0;
+  }
+
+  protected override absorbState({ last }: TopicState): void {
+    if (last?.kind === 'quote') this.quote = last;
+  }
+
+  protected override absorb({ update }: Entry): void {
+    if (update.kind === 'quote') this.quote = update;
+  }
+
+  protected override clear(): void {
+    this.quote = NO_QUOTE;
+    this.bookSeq = 0;
+  }
+
+  protected override differenceFrame(fromSeq: number, _held: number, _depth: number, gatewayUs: number): QuoteFrame {
+    const { bidPrice, bidSize, askPrice, askSize } = this.quote;
+    return { type: 'quote', ...this.stamp(fromSeq, gatewayUs), bidPrice, bidSize, askPrice, askSize };
+  }
+
+  protected override isEmpty(): boolean {
+    return false;
+  }
+
+  protected override ringFrame(fromSeq: number): QuoteFrame {
+    return this.differenceFrame(fromSeq, 0, 0, 0);
   }
 }
 

@@ -1,6 +1,7 @@
 // Owns what the flush needs of a connection: which answers of this turn are due to it, and how bytes leave.
 // Connections extend it. Invariant: `dueCount` is 0 outside a flush.
 
+import type { Message } from '../ports/socket.ts';
 import type { Subscription } from './subscription.ts';
 
 export abstract class Recipient {
@@ -11,7 +12,7 @@ export abstract class Recipient {
   dueHash = 0;
 
   /** Sends one message to a recipient that is in step; it falls behind when the socket can't take more. */
-  abstract transmit(message: Uint8Array): void;
+  abstract transmit(message: Message): void;
 
   /** A subscription of this recipient has something to be sent that only it gets. */
   abstract wake(subscription: Subscription): void;

@@ -1,13 +1,16 @@
 // Owns the newest frames of an event channel, each encoded once per codec, for cursors that are not far behind.
-// Called by the topics. Invariant: frames are contiguous: each one's fromSeq is the seq of the one before.
+// Called by the topics. Invariant: slots are contiguous: each one's fromSeq is the seq of the one before.
 
 import type { Codec, TopicContext } from '../protocol/codec.ts';
 import type { BookFrame, QuoteFrame, StatusFrame, TradeFrame } from '../protocol/frames.ts';
+import type { ByteWriter } from '../protocol/writer.ts';
 import { type Chunk, encodeChunks } from './chunks.ts';
 
 export type RingFrame = BookFrame | QuoteFrame | StatusFrame | TradeFrame;
 
 interface Slot {
+  /** The update before; a frame that replaces everything says 0 there. */
+  readonly fromSeq: number;
   readonly frame: RingFrame;
   msgpack: readonly Chunk[] | null;
   json: readonly Chunk[] | null;
@@ -26,7 +29,7 @@ export class Ring {
 
   /** The oldest cursor that can be answered without a gap; null while the ring is empty. */
   get fromSeq(): number | null {
-    return this.slots[this.head]?.frame.fromSeq ?? null;
+    return this.slots[this.head]?.fromSeq ?? null;
   }
 
   clear(): void {
@@ -34,8 +37,9 @@ export class Ring {
     this.head = 0;
   }
 
-  push(frame: RingFrame): void {
-    const slot = { frame, msgpack: null, json: null };
+  /** The frame that brings a cursor from `fromSeq` on. */
+  push(fromSeq: number, frame: RingFrame): void {
+    const slot = { fromSeq, frame, msgpack: null, json: null };
     if (this.slots.length < this.framesMax) {
       this.slots.push(slot);
       return;
@@ -63,6 +67,18 @@ export class Ring {
     if (slot.frame.gatewayUs === 0) slot.frame.gatewayUs = gatewayUs;
     slot[codec.name] ??= encodeChunks(slot.frame, codec, context);
     return slot[codec.name] as readonly Chunk[];
+  }
+
+  /** Appends the frame at a place to the flush's buffer; nothing is kept, for members in step take it once. */
+  write(writer: ByteWriter, index: number, codec: Codec, context: TopicContext, gatewayUs: number): void {
+    const { frame } = this.slot(index);
+    if (frame.gatewayUs === 0) frame.gatewayUs = gatewayUs;
+    codec.encode(writer, frame, context);
+  }
+
+  /** When the frame at a place was first made; 0 when it was not yet. */
+  gatewayUs(index: number): number {
+    return this.slot(index).frame.gatewayUs;
   }
 
   private slot(index: number): Slot {

@@ -3,6 +3,7 @@
 // that is exact at `seq`: a difference, the ring's frames, or a fresh start that says why.
 
 import type { Entry, TopicState } from '../bus/bus.ts';
+import { TOMBSTONES_MAX } from '../market/book.ts';
 import type { Instrument } from '../market/instrument.ts';
 import type { TopicContext } from '../protocol/codec.ts';
 import type { Channel, ResetReason, Stamp, Status, TopicFrame } from '../protocol/frames.ts';
@@ -19,7 +20,15 @@ export interface Turn {
   due(view: View): void;
 }
 
-export const RING_FRAMES_MAX = 1_024;
+/** What topics may remember. */
+export interface TopicLimits {
+  /** Removed levels of a book. */
+  readonly tombstonesMax: number;
+  /** Frames of a ring. */
+  readonly ringFramesMax: number;
+}
+
+export const TOPIC_LIMITS: TopicLimits = { tombstonesMax: TOMBSTONES_MAX, ringFramesMax: 1_024 };
 
 /** Answers by kind, and encodings made for them; read by metrics and by the simulator. */
 export class AnswerCounters {
@@ -44,6 +53,8 @@ export abstract class Topic {
   /** Monotonic time of the newest update. */
   updatedAtMs = 0;
   protected ring: Ring | null = null;
+  private contextOf: Instrument | null = null;
+  private madeContext!: TopicContext;
   private readonly views = new Map<string, View>();
   /** Views without an interval: due with every update. */
   private readonly promptViews: View[] = [];
@@ -57,6 +68,7 @@ export abstract class Topic {
     public instrument: Instrument,
     protected readonly turn: Turn,
     readonly counters: AnswerCounters,
+    protected readonly limits: TopicLimits = TOPIC_LIMITS,
   ) {}
 
   get symbol(): string {
@@ -72,10 +84,15 @@ export abstract class Topic {
     return this.instrument.orderCounts && this.channel === 'book' ? 3 : 2;
   }
 
+  /** What the codecs need to know; the same object until the instrument changes. */
   get context(): TopicContext {
-    const { channel, symbol, stride } = this;
-    const { priceScale, sizeScale } = this.instrument;
-    return { channel, symbol, priceScale, sizeScale, stride };
+    if (this.contextOf !== this.instrument) {
+      const { channel, symbol, stride } = this;
+      const { priceScale, sizeScale } = this.instrument;
+      this.madeContext = { channel, symbol, priceScale, sizeScale, stride };
+      this.contextOf = this.instrument;
+    }
+    return this.madeContext;
   }
 
   get frame(): TopicFrame {
@@ -117,6 +134,8 @@ export abstract class Topic {
     this.everyView((view) => view.scatter());
     this.epoch = epoch;
     this.seq = 0;
+    this.exchangeUs = null;
+    this.publishUs = 0;
     this.cache.clear();
     this.ring?.clear();
     this.clear();
@@ -162,7 +181,7 @@ export abstract class Topic {
       view = new View(this, shape);
       this.views.set(key, view);
       if (shape.intervalMs === 0) this.promptViews.push(view);
-      if (shape.mode === 'raw') this.ring ??= new Ring(RING_FRAMES_MAX);
+      if (shape.mode === 'raw') this.ring ??= new Ring(this.limits.ringFramesMax);
     }
     return view;
   }
@@ -227,7 +246,7 @@ export abstract class Topic {
     this.publishUs = publishUs;
     this.updatedAtMs = nowMs;
     if (this.cache.size > 0) this.cache.clear();
-    if (this.ring !== null) this.ring.push(this.ringFrame(fromSeq));
+    if (this.ring !== null) this.ring.push(fromSeq, this.ringFrame(fromSeq));
     for (const view of this.promptViews) this.turn.due(view);
   }
 
@@ -269,15 +288,15 @@ export abstract class Topic {
       view.scatter();
       return false;
     }
+    const { context } = this;
     let baseUs = gatewayUs;
     for (let i = ring.indexAfter(view.sentSeq); i < ring.length; i++) {
-      for (const chunk of ring.chunks(i, view.codec, this.context, gatewayUs)) {
-        if (view.codec.relativeTimes && chunk.gatewayUs !== baseUs) {
-          baseUs = chunk.gatewayUs;
-          view.codec.encode(writer, { type: 'time', timeUs: baseUs });
-        }
-        writer.append(chunk.bytes);
+      const madeUs = ring.gatewayUs(i) || gatewayUs;
+      if (view.codec.relativeTimes && madeUs !== baseUs) {
+        baseUs = madeUs;
+        view.codec.encode(writer, { type: 'time', timeUs: baseUs });
       }
+      ring.write(writer, i, view.codec, context, gatewayUs);
     }
     // Frames of other topics may follow in the same message: they count from the flush's time.
     if (baseUs !== gatewayUs) view.codec.encode(writer, { type: 'time', timeUs: gatewayUs });
@@ -290,12 +309,13 @@ export abstract class Topic {
   }
 
   private decide(subscription: Subscription, nowUs: number): Answer {
-    const { epoch, seq, resetDue, view } = subscription;
+    const { epoch, seq, depth, resetDue, view } = subscription;
     if (resetDue !== null) return this.fresh('requested', resetDue, subscription, nowUs);
     if (epoch === 0) return this.fresh('first', null, subscription, nowUs);
     if (epoch !== this.epoch) return this.fresh('epoch', 'epoch', subscription, nowUs);
     if (seq > this.headSeq) return this.fresh('future', 'future', subscription, nowUs);
-    const everyUpdate = view.mode === 'raw' && !subscription.merging;
+    // A raw book is full: a client that holds less is widened first.
+    const everyUpdate = view.mode === 'raw' && !subscription.merging && depth === view.depth;
     return everyUpdate ? this.afterCursor(subscription, nowUs) : this.difference(subscription, nowUs);
   }
 

@@ -7,9 +7,9 @@ import type { Clock, Timer, Timers } from '../ports/clock.ts';
 import type { Channel } from '../protocol/frames.ts';
 import { BookTopic } from './book-topic.ts';
 import type { Flush } from './flush.ts';
-import { DerivedQuoteTopic, QuoteTopic } from './quote-topic.ts';
+import { QuoteTopic } from './quote-topic.ts';
 import { StatusTopic } from './status-topic.ts';
-import { AnswerCounters, type Topic } from './topic.ts';
+import { AnswerCounters, TOPIC_LIMITS, type Topic, type TopicLimits } from './topic.ts';
 import { TradeTopic } from './trade-topic.ts';
 
 export interface TopicsOptions {
@@ -22,6 +22,10 @@ export interface TopicsOptions {
   readonly graceMs: number;
   /** A topic without an update for this long is `stale`. */
   readonly staleAfterMs: number;
+  /** Removed levels that a book remembers. */
+  readonly tombstonesMax?: number;
+  /** Frames that a ring keeps. */
+  readonly ringFramesMax?: number;
   /** Called where the bus fails to load a topic; it is tried again. */
   readonly onError: (error: unknown) => void;
 }
@@ -42,8 +46,13 @@ export class Topics {
   private nextId = 1;
   private healthTimer: Timer | null = null;
   private readonly ids = new Map<string, number>();
+  private readonly limits: TopicLimits;
 
   constructor(private readonly options: TopicsOptions) {
+    this.limits = {
+      tombstonesMax: options.tombstonesMax ?? TOPIC_LIMITS.tombstonesMax,
+      ringFramesMax: options.ringFramesMax ?? TOPIC_LIMITS.ringFramesMax,
+    };
     options.instruments.watch((event) => this.instrumentChanged(event));
     this.watchHealth();
   }
@@ -96,53 +105,68 @@ export class Topics {
   private start(channel: Channel, instrument: Instrument, key: string): Open {
     const id = this.ids.get(key) ?? this.nextId++;
     this.ids.set(key, id);
+    const topic = this.make(channel, id, instrument);
+    return { topic, stop: this.connect(topic), closing: null };
+  }
+
+  private make(channel: Channel, id: number, instrument: Instrument): Topic {
+    const { counters, limits } = this;
     const { flush } = this.options;
     switch (channel) {
       case 'book':
-        return this.feed(new BookTopic(id, channel, instrument, flush, this.counters));
+        return new BookTopic(id, channel, instrument, flush, counters, limits);
       case 'trade':
-        return this.feed(new TradeTopic(id, channel, instrument, flush, this.counters));
+        return new TradeTopic(id, channel, instrument, flush, counters, limits);
       case 'status':
-        return this.feed(new StatusTopic(id, channel, instrument, flush, this.counters));
+        return new StatusTopic(id, channel, instrument, flush, counters, limits);
       case 'quote':
-        if (instrument.quoteSource === 'book') return this.derive(id, instrument);
-        return this.feed(new QuoteTopic(id, channel, instrument, flush, this.counters));
+        return new QuoteTopic(id, channel, instrument, flush, counters, limits);
     }
   }
 
-  private derive(id: number, instrument: Instrument): Open {
-    const topic = new DerivedQuoteTopic(id, 'quote', instrument, this.options.flush, this.counters);
-    const book = this.acquire('book', instrument.symbol) as BookTopic;
+  /** @returns the function that ends what feeds the topic. */
+  private connect(topic: Topic): () => void {
+    const derived = topic instanceof QuoteTopic && topic.instrument.quoteSource === 'book';
+    return derived ? this.derive(topic) : this.feed(topic);
+  }
+
+  private derive(topic: QuoteTopic): () => void {
+    const book = this.acquire('book', topic.symbol) as BookTopic;
     const unfollow = book.follow(topic, this.options.clock.nowMs());
-    const stop = (): void => {
+    return () => {
       unfollow();
       this.release(book);
     };
-    return { topic, stop, closing: null };
   }
 
   /** Subscribes first and loads then, so that nothing falls between. */
-  private feed(topic: Topic): Open {
+  private feed(topic: Topic): () => void {
     const { bus, clock } = this.options;
-    let early: Entry[] = [];
+    /** What came in while the state was loaded; null once it is. */
+    let early: Entry[] | null = [];
+    let epochs = 0;
     let stopped = false;
     const listener: BusListener = {
       entry: (entry) => {
-        if (topic.ready) topic.apply(entry, clock.nowMs());
+        if (early === null) topic.apply(entry, clock.nowMs());
         else early.push(entry);
       },
       epoch: (epoch) => {
-        early = [];
-        if (topic.ready) topic.restart(epoch);
+        epochs += 1;
+        topic.restart(epoch);
+        if (early !== null) early = [];
       },
     };
     const unsubscribe = bus.subscribe(topic.channel, topic.symbol, listener);
     const load = async (): Promise<void> => {
+      const epochsBefore = epochs;
       const state = await bus.load(topic.channel, topic.symbol);
       if (stopped) return;
+      // The state may be of the epoch that ended meanwhile.
+      if (epochs !== epochsBefore) return load();
       topic.load(state, clock.nowMs());
-      for (const entry of early) if (entry.seq > topic.seq) topic.apply(entry, clock.nowMs());
-      early = [];
+      for (const entry of early ?? []) if (entry.seq > topic.seq) topic.apply(entry, clock.nowMs());
+      early = null;
     };
     const attempt = (): void => {
       load().catch((error: unknown) => {
@@ -151,11 +175,10 @@ export class Topics {
       });
     };
     attempt();
-    const stop = (): void => {
+    return () => {
       stopped = true;
       unsubscribe();
     };
-    return { topic, stop, closing: null };
   }
 
   private instrumentChanged(event: InstrumentEvent): void {
@@ -168,8 +191,15 @@ export class Topics {
       } else if (event.action === 'changed') {
         // Where the scales are others the bus has begun a new epoch; the topic frame tells either way.
         held.topic.redefine(instrument);
+        if (held.topic.channel === 'quote' && instrument.quoteSource !== event.before.quoteSource) this.reconnect(held);
       }
     }
+  }
+
+  /** The topic's updates come from elsewhere now, in an epoch of their own. */
+  private reconnect(held: Open): void {
+    held.stop();
+    held.stop = this.connect(held.topic);
   }
 
   /** Stops everything; the topics are of no use afterwards. */

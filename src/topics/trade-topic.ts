@@ -8,11 +8,11 @@ import type { ByteWriter } from '../protocol/writer.ts';
 import type { Answer, AnswerKind } from './answer.ts';
 import { Ring } from './ring.ts';
 import type { Subscription } from './subscription.ts';
-import { RING_FRAMES_MAX, Topic } from './topic.ts';
+import { Topic } from './topic.ts';
 import type { View } from './view.ts';
 
 export class TradeTopic extends Topic {
-  protected override ring = new Ring(RING_FRAMES_MAX);
+  protected override ring = new Ring(this.limits.ringFramesMax);
   private newest: Trade | null = null;
 
   override writeShared(writer: ByteWriter, view: View, gatewayUs: number): boolean {
@@ -25,7 +25,7 @@ export class TradeTopic extends Topic {
   protected override absorbState({ recent }: TopicState): void {
     for (const entry of recent) {
       this.absorb(entry);
-      this.ring.push(this.frameOf(entry.update as Trade, entry));
+      this.ring.push(entry.seq - 1, this.frameOf(entry.update as Trade, entry));
     }
   }
 

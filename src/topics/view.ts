@@ -47,9 +47,9 @@ export class View implements ViewShape {
   /** The subscription holds `view.sentSeq` or more and shares the view's bytes from now on. */
   join(subscription: Subscription): void {
     if (this.members.length === 0) {
-      // Without members the cursor rested; the first one brings it along.
-      this.sentSeq = subscription.seq;
-      this.scannedSeq = subscription.seq;
+      // Without members the cursor rested; the first one brings it along. That of a derived quote may be ahead of the topic.
+      this.sentSeq = Math.min(subscription.seq, this.topic.seq);
+      this.scannedSeq = this.sentSeq;
     }
     subscription.place = this.members.length;
     this.members.push(subscription);

@@ -107,8 +107,12 @@ function main(): void {
     decode.push(jsonDecode / msgpackDecode);
   }
   const frameBytes = encoded.map((bytes) => bytes.length - 11);
-  console.log(`frames: three levels with order counts and all times; ${ROUNDS} interleaved rounds of ${FRAMES * REPEATS}`);
-  console.log(`bytes: MessagePack ${mean(frameBytes)}, our JSON ${mean(jsonBytes)}, compact JSON ${mean(texts.map((text) => text.length))}`);
+  console.log(
+    `frames: three levels with order counts and all times; ${ROUNDS} interleaved rounds of ${FRAMES * REPEATS}`,
+  );
+  console.log(
+    `bytes: MessagePack ${mean(frameBytes)}, our JSON ${mean(jsonBytes)}, compact JSON ${mean(texts.map((text) => text.length))}`,
+  );
   console.log(`encode: ${summary(encode)} times JSON.stringify's speed`);
   console.log(`decode: ${summary(decode)} times JSON.parse's speed`);
 }

@@ -25,7 +25,15 @@ async function main(): Promise<void> {
   const bus = new MemoryBus({ ...settings, clock, instruments, newEpoch: () => 1 });
   const flush = new Flush({ clock, timers, busy: () => 0 });
   const topics = new Topics({ ...settings, bus, instruments, clock, timers, flush, graceMs: 0, onError: () => {} });
-  const sessions = new Sessions({ instruments, topics, flush, clock, limits: settings, server: '', onRefusal: () => {} });
+  const sessions = new Sessions({
+    instruments,
+    topics,
+    flush,
+    clock,
+    limits: settings,
+    server: '',
+    onRefusal: () => {},
+  });
   const symbols = Array.from({ length: TOPICS }, (_, topic) => `BENCH-${topic}`);
   for (const [topic, symbol] of symbols.entries()) {
     const instrument = defineInstrument({ symbol, priceScale: 2, sizeScale: 4 });
@@ -46,7 +54,9 @@ async function main(): Promise<void> {
   for (const connection of connections) sessions.receive(connection, request.copy(), true);
   await turn();
   const each = (heapBytes() - beforeBytes) / (CONNECTIONS * TOPICS);
-  console.log(`${CONNECTIONS * TOPICS} subscriptions in step on ${TOPICS} books: ${each.toFixed(0)} bytes of heap each`);
+  console.log(
+    `${CONNECTIONS * TOPICS} subscriptions in step on ${TOPICS} books: ${each.toFixed(0)} bytes of heap each`,
+  );
   process.exit(connections.every(({ subscriptions }) => subscriptions.size === TOPICS) ? 0 : 1);
 }
 

@@ -126,6 +126,7 @@ class Generator {
     if (!(this.receiver instanceof TickwireReceiver)) return 0;
     const { checked, problems } = verifyBooks(this.receiver.recorded);
     for (const problem of problems) this.audit.problem(problem);
+    if (checked === 0) this.audit.problem('no book state of the sampled clients was verified');
     return checked;
   }
 }

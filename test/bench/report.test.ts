@@ -73,7 +73,7 @@ describe('the report', () => {
     const own = measurement('raw', 1);
     const busy = { ...own, foreignShares: [null, 0.25], audited: { ...own.audited, generatorCpuShare: 0.95 } };
     expect(runLines(1, 1, own)).toHaveLength(1);
-    expect(runLines(1, 1, busy).join('\n')).toMatch(/near its limit[^]*25\.0 % of core 1/);
+    expect(runLines(1, 1, busy).join('\n')).toMatch(/near its limit[\s\S]*25\.0 % of core 1/);
   });
 
   it('takes the middle of an even number of rounds', () => {

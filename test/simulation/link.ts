@@ -2,7 +2,8 @@
 // sudden ends. The node's connection sends into it, the client receives from it, requests go back through it.
 // Invariant: bytes arrive in order, each once, or the link is cut; nobody sends while the socket is backlogged.
 
-import type { SendResult, Socket } from '../../src/ports/socket.ts';
+import type { Timer } from '../../src/ports/clock.ts';
+import type { SendResult, Socket, Message as SocketMessage } from '../../src/ports/socket.ts';
 import type { Kernel } from './kernel.ts';
 
 export interface LinkOptions {
@@ -23,8 +24,8 @@ export interface LinkEnds {
   /** The socket's buffer is empty again, after it was full. */
   drained(): void;
   /** The client learns that the node closed. */
-  closed(code: number): void;
-  /** The node learns that the client is gone. */
+  closed(): void;
+  /** The node's side is over, whoever ended it. */
   gone(): void;
 }
 
@@ -42,24 +43,27 @@ export class Link implements Socket {
   private backlogged = false;
   private buffered = 0;
   private readonly waiting: Message[] = [];
-  private leaving = false;
+  private leaving: Timer | null = null;
   private readonly flying: Message[] = [];
   private landing = false;
+  private bytesPerMs: number;
 
   constructor(
     private readonly kernel: Kernel,
     private readonly options: LinkOptions,
     private readonly ends: LinkEnds,
-  ) {}
+  ) {
+    this.bytesPerMs = options.bytesPerMs;
+  }
 
-  send(message: Uint8Array): SendResult {
+  send(message: SocketMessage): SendResult {
     if (this.state === 'closing' || this.state === 'cut') return 'closed';
     if (this.backlogged) throw new Error('a message was sent into a backlogged socket');
-    if (message.length === 0) throw new Error('an empty message was sent');
+    if (message.byteLength === 0) throw new Error('an empty message was sent');
     this.kernel.spend(this.options.sendMs);
     // The bytes are the sender's: they may be something else a moment later.
-    const bytes = message.slice();
-    if (!this.held && this.waiting.length === 0 && this.options.bytesPerMs === Number.POSITIVE_INFINITY) {
+    const bytes = new Uint8Array(message instanceof ArrayBuffer ? message.slice(0) : message);
+    if (!this.held && this.waiting.length === 0 && this.bytesPerMs === Number.POSITIVE_INFINITY) {
       this.fly(bytes);
       return 'sent';
     }
@@ -71,17 +75,18 @@ export class Link implements Socket {
     return this.backlogged ? 'backlogged' : 'sent';
   }
 
-  close(code: number): void {
-    if (this.state === 'lost') this.state = 'cut';
-    if (this.state !== 'open') return;
-    this.state = 'closing';
+  close(): void {
+    if (this.state !== 'open' && this.state !== 'lost') return;
+    const heard = this.state === 'open';
+    this.state = heard ? 'closing' : 'cut';
     // What waited is lost with the connection, what is under way arrives before the end does.
     this.waiting.length = 0;
     this.buffered = 0;
+    this.kernel.after(0, () => this.ends.gone());
     this.kernel.after(this.options.latencyMs, () => {
-      if (this.state === 'cut') return;
+      if (this.state !== 'closing') return;
       this.state = 'cut';
-      this.ends.closed(code);
+      this.ends.closed();
     });
   }
 
@@ -99,6 +104,14 @@ export class Link implements Socket {
     this.leave();
   }
 
+  /** From now on everything leaves at once. */
+  free(): void {
+    this.bytesPerMs = Number.POSITIVE_INFINITY;
+    this.leaving?.cancel();
+    this.leaving = null;
+    this.unstall();
+  }
+
   /** The client sends a message. */
   request(message: Uint8Array): void {
     this.kernel.after(this.options.latencyMs, () => {
@@ -108,12 +121,12 @@ export class Link implements Socket {
 
   /** The client is gone; the node notices later. What was under way is lost. */
   cut(noticedAfterMs: number): void {
+    this.flying.length = 0;
     if (this.state === 'closing') this.state = 'cut';
     if (this.state !== 'open') return;
     this.state = 'lost';
-    this.flying.length = 0;
     this.kernel.after(noticedAfterMs, () => {
-      if (this.state === 'cut') return;
+      if (this.state !== 'lost') return;
       this.state = 'cut';
       this.ends.gone();
     });
@@ -126,20 +139,16 @@ export class Link implements Socket {
 
   private leave(): void {
     const next = this.waiting[0];
-    if (next === undefined || this.held || this.leaving) return;
-    const { bytesPerMs } = this.options;
-    if (bytesPerMs === Number.POSITIVE_INFINITY) {
-      // One event later: the drain event never comes within the call that unstalls.
-      this.leaving = true;
-      this.kernel.after(0, () => this.left(this.waiting.length));
-    } else {
-      this.leaving = true;
-      this.kernel.after(next.bytes.length / bytesPerMs, () => this.left(1));
-    }
+    if (next === undefined || this.held || this.leaving !== null) return;
+    const { bytesPerMs } = this;
+    // At no limit it still takes an event: the drain event never comes within the call that unstalls.
+    const [delayMs, count] =
+      bytesPerMs === Number.POSITIVE_INFINITY ? [0, this.waiting.length] : [next.bytes.length / bytesPerMs, 1];
+    this.leaving = this.kernel.after(delayMs, () => this.left(count));
   }
 
   private left(count: number): void {
-    this.leaving = false;
+    this.leaving = null;
     if (this.held || this.state !== 'open') return;
     for (const { bytes } of this.waiting.splice(0, count)) {
       this.buffered -= bytes.length;

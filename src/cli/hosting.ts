@@ -1,0 +1,63 @@
+// Owns starting a gateway inside a command: settings, log, instruments file, and what to say when it can't start.
+// `serve` and `replay` call it. Invariant: a gateway that is returned listens and has all instruments of its file.
+
+import { pino } from 'pino';
+import { Gateway } from '../gateway/gateway.ts';
+import { readSettings, type Settings } from '../settings/settings.ts';
+import { Complaint, ExitCode, messageOf } from './complaint.ts';
+import { readInstrumentFile } from './instrument-file.ts';
+
+/** Flags that stand for settings; absent ones leave it to the environment. */
+export interface GatewayFlags {
+  readonly host?: string;
+  readonly port?: number;
+  readonly adminPort?: number;
+  readonly instruments?: string;
+}
+
+export interface Hosted {
+  readonly gateway: Gateway;
+  readonly settings: Settings;
+  readonly logger: pino.Logger;
+}
+
+/** @throws SettingsError or Complaint naming what can't work. */
+export function startGateway(flags: GatewayFlags, fixed: Partial<Settings> = {}): Hosted {
+  const { instruments, ...rest } = flags;
+  const settings = readSettings({
+    ...rest,
+    ...(instruments === undefined ? {} : { instrumentsFile: instruments }),
+    ...fixed,
+  });
+  if (settings.port === settings.adminPort && settings.port !== 0) {
+    throw new Complaint(
+      `the public and the admin port are both ${settings.port}: give another with --admin-port (TICKWIRE_ADMIN_PORT)`,
+      ExitCode.misused,
+    );
+  }
+  const logger = openLog(settings.logLevel);
+  const listed = settings.instrumentsFile === '' ? [] : readInstrumentFile(settings.instrumentsFile);
+  const gateway = new Gateway(settings, logger);
+  for (const instrument of listed) gateway.instruments.put(instrument);
+  try {
+    gateway.start();
+  } catch (error) {
+    gateway.stop();
+    throw new Complaint(whyNotListening(error, settings));
+  }
+  return { gateway, settings, logger };
+}
+
+/** JSON lines on stderr: stdout belongs to what a command is asked for. */
+function openLog(level: string): pino.Logger {
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  return pino(options, pino.destination({ fd: 2, sync: true }));
+}
+
+function whyNotListening(error: unknown, { adminPort }: Settings): string {
+  const message = messageOf(error);
+  const [flag, variable] = message.startsWith(`127.0.0.1:${adminPort} `)
+    ? ['--admin-port', 'TICKWIRE_ADMIN_PORT']
+    : ['--port', 'TICKWIRE_PORT'];
+  return `${message}: give another with ${flag} (${variable}), 0 for any free one, or end what listens there`;
+}

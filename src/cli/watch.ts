@@ -1,0 +1,192 @@
+// Owns `tickwire watch`: one market, live, as a ladder in the terminal, as log lines, or as JSON. Main registers it.
+// Invariant: what is shown is an exact book at the seq that stands beside it; a lost connection ends it and is said.
+
+import type { Command } from 'commander';
+import type { ClientStream, StreamHandlers } from '../client/stream.ts';
+import { systemClock } from '../ports/clock.ts';
+import type { Depth, Refused } from '../protocol/frames.ts';
+import { roundIntervalMs } from '../protocol/frames.ts';
+import { gatewayUrl, terminalSettings } from '../settings/settings.ts';
+import { Complaint, ExitCode } from './complaint.ts';
+import { depthOf, type Endpoints, urlOf, wholeNumber } from './flags.ts';
+import { environmentHelp, examplesHelp } from './guide.ts';
+import { addUrlFlag, fetchInstruments } from './instruments.ts';
+import { onInterrupt } from './interrupt.ts';
+import { renderLadder } from './ladder-view.ts';
+import { Link } from './link.ts';
+import { Screen } from './screen.ts';
+import { type Change, type Display, JsonLines, LogLines } from './watch-lines.ts';
+import { WatchModel } from './watch-model.ts';
+
+const DEPTH: Depth = 10;
+const INTERVAL_MS = 100;
+const INTERVAL_MS_MAX = 60_000;
+const TRADES_TO_BEGIN_WITH = 20;
+/** Levels a side that are shown of a full book. */
+const LEVELS_MAX = 200;
+
+const ENVIRONMENT = [
+  ['TICKWIRE_URL', 'The gateway, where --url does not say it.'],
+  ['NO_COLOR', 'Set to anything: no colours.'],
+] as const;
+
+interface WatchOptions {
+  readonly url?: Endpoints;
+  readonly depth: Depth;
+  readonly interval: number;
+  readonly raw?: boolean;
+  readonly json?: boolean;
+}
+
+export function addWatch(program: Command): void {
+  const command = program
+    .command('watch')
+    .summary('see a market live in the terminal')
+    .description('Draws a live ladder of one market: book, spread, trades, and how well they arrive. q quits.')
+    .argument('<symbol>', 'such as BTC-USD; `tickwire instruments` lists them');
+  addUrlFlag(command)
+    .option('--depth <levels>', 'levels a side: 1, 5, 10, 20, 50, or 0 for all', depthOf, DEPTH)
+    .option(
+      '--interval <ms>',
+      'time between updates at least; 0: as they happen',
+      wholeNumber(0, INTERVAL_MS_MAX),
+      INTERVAL_MS,
+    )
+    .option('--raw', 'every single update, none merged (always of the full book)')
+    .option('--json', 'print one JSON object per line: the view after each update, trades, status')
+    .addHelpText(
+      'after',
+      examplesHelp([
+        ['tickwire watch BTC-USD', 'ten levels a side, ten times a second'],
+        ['tickwire watch BTC-USD --depth 50 --interval 0', 'more of it, as it happens'],
+        ['tickwire watch BTC-USD --json | jq .bids[0]', 'the best bid, for a program'],
+        ['tickwire watch BTC-USD | tee log', 'without a terminal: one line per update'],
+      ]),
+    )
+    .addHelpText('after', environmentHelp(ENVIRONMENT))
+    .action(async (symbol: string, options: WatchOptions) => {
+      if (options.raw === true && command.getOptionValueSource('interval') === 'cli') {
+        throw new Complaint('--raw is every update as it happens: leave out --interval', ExitCode.misused);
+      }
+      process.exitCode = await new Watch(symbol, options).run();
+    });
+}
+
+/** How it ended: with what code, and what is said about it. */
+interface Ending {
+  readonly exitCode: number;
+  readonly sentence: string | null;
+}
+
+class Watch {
+  private readonly model: WatchModel;
+  private readonly url: Endpoints;
+  private display: Display | null = null;
+  private finish: (ending: Ending) => void = () => {};
+
+  constructor(
+    private readonly symbol: string,
+    private readonly options: WatchOptions,
+  ) {
+    this.url = options.url ?? urlOf(gatewayUrl());
+    this.model = new WatchModel(symbol, mannerOf(options));
+  }
+
+  async run(): Promise<number> {
+    const interrupt = onInterrupt();
+    const finished = new Promise<Ending>((resolve) => {
+      this.finish = resolve;
+    });
+    interrupt.signal.addEventListener('abort', () => this.finish({ exitCode: interrupt.exitCode, sentence: null }));
+    const link = await Link.open(this.url.stream, this.handlers());
+    void link.ended.then((reason) => this.failed(`the connection to ${this.url.stream} was lost: ${reason}`));
+    this.subscribe(link.stream);
+    this.display = this.openDisplay(link);
+    const { exitCode, sentence } = await finished;
+    this.display.end();
+    link.close();
+    interrupt.stop();
+    if (sentence !== null) throw new Complaint(sentence, exitCode);
+    return exitCode;
+  }
+
+  private subscribe(stream: ClientStream): void {
+    const { depth, interval, raw = false } = this.options;
+    const symbols = [this.symbol];
+    stream.subscribe('book', symbols, raw ? { mode: 'raw' } : { depth, interval });
+    stream.subscribe('trade', symbols, { last: TRADES_TO_BEGIN_WITH });
+    stream.subscribe('status', symbols);
+  }
+
+  private openDisplay(link: Link): Display {
+    const { model, options } = this;
+    const { stdout } = process;
+    const levelsMax = options.depth === 0 ? LEVELS_MAX : options.depth;
+    const { nowUs } = systemClock;
+    const terminal = terminalSettings();
+    if (options.json !== true && stdout.isTTY && terminal.screen) {
+      return new Screen({
+        picture: (size) => renderLadder(model.ladder(levelsMax, nowUs()), size, terminal.color),
+        quit: () => this.finish({ exitCode: ExitCode.done, sentence: null }),
+        interrupt: () => this.finish({ exitCode: ExitCode.interrupted, sentence: null }),
+      });
+    }
+    // Whoever reads this may be slower than the market: the gateway merges meanwhile.
+    stdout.on('drain', () => link.resume());
+    const write = (line: string): void => {
+      if (!stdout.write(`${line}\n`)) link.pause();
+    };
+    const Lines = options.json === true ? JsonLines : LogLines;
+    return new Lines({ model, levelsMax, nowUs, write });
+  }
+
+  private handlers(): StreamHandlers {
+    const { model } = this;
+    const tell = (change: Change): void => this.display?.changed(change);
+    return {
+      topic: (held) => model.announced(held),
+      book: (_held, _book, frame) => {
+        model.bookChanged(frame, systemClock.nowUs());
+        tell({ kind: 'book', frame });
+      },
+      trade: (_held, frame) => {
+        model.traded(frame);
+        tell({ kind: 'trade', frame });
+      },
+      status: (_held, frame) => {
+        model.statusChanged(frame.status);
+        // Before anybody has said anything it is live, which goes without saying.
+        if (frame.seq > 0) tell({ kind: 'status', frame });
+      },
+      health: (held, frame) => {
+        if (held.topic.channel !== 'book') return;
+        model.healthChanged(frame.status);
+        tell({ kind: 'health' });
+      },
+      resync: (_held, reason) => {
+        if (reason === 'checksum') model.checksumFailed();
+      },
+      end: (_held, { reason }) => this.failed(`${this.symbol} was ${reason}`),
+      error: ({ message, action }) => this.failed(`the gateway refused: ${message} ${action}`),
+      ack: ({ refused: [first] }) => {
+        if (first !== undefined) void this.refused(first);
+      },
+    };
+  }
+
+  /** Ends it, and says what there is instead. */
+  private async refused({ message }: Refused): Promise<void> {
+    const listed = await fetchInstruments(this.url.http).catch(() => []);
+    const symbols = listed.map((instrument) => instrument.symbol).join(', ');
+    this.failed(`${message} ${symbols === '' ? 'Nothing is listed.' : `Listed: ${symbols}.`}`);
+  }
+
+  private failed(sentence: string): void {
+    this.finish({ exitCode: ExitCode.failed, sentence });
+  }
+}
+
+function mannerOf({ interval, raw = false }: WatchOptions): string {
+  if (raw) return 'every update';
+  return interval === 0 ? 'real time' : `every ${roundIntervalMs(interval)} ms`;
+}
