@@ -196,7 +196,12 @@ describe('any bytes', () => {
         fc.double({ noNaN: true }),
         fc.string({ unit: 'grapheme', maxLength: 300 }),
         fc.array(tie('value'), { maxLength: 20 }),
-        fc.dictionary(fc.string({ unit: 'grapheme' }), tie('value'), { maxKeys: 20, noNullPrototype: true }),
+        // msgpackr renames __proto__, which no schema of ours has.
+        fc.dictionary(
+          fc.string({ unit: 'grapheme' }).filter((key) => key !== '__proto__'),
+          tie('value'),
+          { maxKeys: 20, noNullPrototype: true },
+        ),
       ),
     })).value;
     const packr = new Packr({ useRecords: false, variableMapSize: true });
