@@ -33,6 +33,7 @@ function acceptClients(app: uWS.TemplatedApp, { workload, seed }: SubjectSetup):
         context,
       );
     },
+    // Subscribed at once: the request that its clients send, as Tickwire's do, asks for nothing more.
     open: (ws) => {
       for (const topic of topicsOf(workload, ws.getUserData().client, seed)) ws.subscribe(symbolOf(topic));
     },
