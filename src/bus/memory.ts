@@ -66,7 +66,8 @@ export class MemoryBus implements Bus {
   subscribe(channel: UpdateChannel, symbol: string, listener: BusListener): () => void {
     this.sequencer(channel, symbol).listeners.add(listener);
     return () => {
-      const sequencer = this.sequencer(channel, symbol);
+      const sequencer = this.sequencers[channel].get(symbol);
+      if (sequencer === undefined) return;
       sequencer.listeners.delete(listener);
       // Nothing published and nobody listening: a topic that was only looked at leaves nothing behind.
       if (sequencer.seq === 0 && sequencer.listeners.size === 0) this.sequencers[channel].delete(symbol);
@@ -74,11 +75,12 @@ export class MemoryBus implements Bus {
   }
 
   async log(channel: UpdateChannel, symbol: string, fromSeq: number): Promise<Entry[]> {
-    return this.held(this.sequencer(channel, symbol), fromSeq);
+    const sequencer = this.sequencers[channel].get(symbol);
+    return sequencer === undefined ? [] : this.held(sequencer, fromSeq);
   }
 
   async load(channel: UpdateChannel, symbol: string): Promise<TopicState> {
-    const sequencer = this.sequencer(channel, symbol);
+    const sequencer = this.sequencers[channel].get(symbol) ?? this.begin(channel);
     const { epoch, seq, exchangeUs, publishUs, book, last } = sequencer;
     const recent = channel === 'trade' ? this.held(sequencer, 0) : [];
     return { epoch, seq, exchangeUs, publishUs, book: book === null ? null : book.state(), last, recent };
@@ -87,9 +89,10 @@ export class MemoryBus implements Bus {
   private publishOne({ symbol, update, exchangeUs }: Publication): Published {
     const instrument = this.options.instruments.get(symbol);
     if (instrument === undefined) return { refused: fault('unknown-symbol', symbol) };
-    const sequencer = this.sequencer(channelOf(update), symbol);
-    const refused = checkUpdate(instrument, update) ?? stateFault(sequencer, update);
+    const channel = channelOf(update);
+    const refused = checkUpdate(instrument, update) ?? stateFault(this.sequencers[channel].get(symbol), update);
     if (refused !== null) return { refused };
+    const sequencer = this.sequencer(channel, symbol);
     const entry: Entry = { seq: sequencer.seq + 1, update, exchangeUs, publishUs: this.options.clock.nowUs() };
     applyTo(sequencer, entry);
     sequencer.entries[entry.seq % this.options.logEntriesMax] = entry;
@@ -108,10 +111,14 @@ export class MemoryBus implements Bus {
   private sequencer(channel: UpdateChannel, symbol: string): Sequencer {
     let sequencer = this.sequencers[channel].get(symbol);
     if (sequencer === undefined) {
-      sequencer = new Sequencer(channel, this.options.newEpoch(), this.tombstonesMax);
+      sequencer = this.begin(channel);
       this.sequencers[channel].set(symbol, sequencer);
     }
     return sequencer;
+  }
+
+  private begin(channel: UpdateChannel): Sequencer {
+    return new Sequencer(channel, this.options.newEpoch(), this.tombstonesMax);
   }
 
   private instrumentChanged(event: InstrumentEvent): void {
@@ -125,7 +132,7 @@ export class MemoryBus implements Bus {
     for (const channel of CHANNELS) {
       const before = this.sequencers[channel].get(symbol);
       if (before === undefined) continue;
-      const after = new Sequencer(channel, this.options.newEpoch(), this.tombstonesMax);
+      const after = this.begin(channel);
       if (before.listeners.size === 0) this.sequencers[channel].delete(symbol);
       else this.sequencers[channel].set(symbol, after);
       for (const listener of before.listeners) {
@@ -137,15 +144,11 @@ export class MemoryBus implements Bus {
 }
 
 /** What only the present state can tell: a delta before any snapshot, a book that would be crossed. */
-function stateFault(sequencer: Sequencer, update: Update): Fault | null {
-  const { book } = sequencer;
-  if (book === null) return null;
-  if (update.kind === 'delta') {
-    if (!sequencer.hasSnapshot) return fault('needs-snapshot');
-    return book.wouldCross(update.bids, update.asks) ? fault('crossed') : null;
-  }
-  if (update.kind !== 'snapshot') return null;
-  return new Book().wouldCross(update.bids, update.asks) ? fault('crossed') : null;
+function stateFault(sequencer: Sequencer | undefined, update: Update): Fault | null {
+  if (update.kind === 'snapshot') return new Book().wouldCross(update.bids, update.asks) ? fault('crossed') : null;
+  if (update.kind !== 'delta') return null;
+  if (sequencer?.book == null || !sequencer.hasSnapshot) return fault('needs-snapshot');
+  return sequencer.book.wouldCross(update.bids, update.asks) ? fault('crossed') : null;
 }
 
 function applyTo(sequencer: Sequencer, { seq, update, exchangeUs, publishUs }: Entry): void {

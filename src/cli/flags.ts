@@ -3,6 +3,8 @@
 
 import { InvalidArgumentError } from 'commander';
 import { DEPTHS, type Depth } from '../protocol/frames.ts';
+import { gatewayUrl } from '../settings/settings.ts';
+import { Complaint, ExitCode } from './complaint.ts';
 
 export const PORT_MAX = 65_535;
 
@@ -63,4 +65,12 @@ export function urlOf(text: string): Endpoints {
     throw new InvalidArgumentError('Give the address of a gateway, such as http://127.0.0.1:9001.');
   }
   return endpoints;
+}
+
+/** Where the gateway is that no flag names. @throws Complaint where the environment names none. */
+export function usualEndpoints(): Endpoints {
+  const url = gatewayUrl();
+  const endpoints = endpointsOf(url);
+  if (endpoints !== null) return endpoints;
+  throw new Complaint(`TICKWIRE_URL is ${url}, not an address such as http://127.0.0.1:9001`, ExitCode.misused);
 }

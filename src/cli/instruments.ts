@@ -4,7 +4,7 @@
 import type { Command } from 'commander';
 import { gatewayUrl } from '../settings/settings.ts';
 import { Complaint } from './complaint.ts';
-import { type Endpoints, urlOf } from './flags.ts';
+import { type Endpoints, urlOf, usualEndpoints } from './flags.ts';
 import { examplesHelp } from './guide.ts';
 import { unreachable } from './link.ts';
 
@@ -35,7 +35,7 @@ export function addInstruments(program: Command): void {
       ]),
     )
     .action(async ({ url, json = false }: { url?: Endpoints; json?: boolean }) => {
-      const listed = await fetchInstruments((url ?? urlOf(gatewayUrl())).http);
+      const listed = await fetchInstruments((url ?? usualEndpoints()).http);
       process.stdout.write(json ? `${JSON.stringify(listed, null, 2)}\n` : table(listed));
     });
 }

@@ -18,7 +18,10 @@ export function showProgress(label: string, total: number): Progress {
 
 function showBar(label: string, total: number): Progress {
   const format = `${label} {bar} {percentage} %, {duration_formatted}, {eta_formatted} to go`;
-  const bar = new SingleBar({ format, stream: process.stderr, clearOnComplete: true }, Presets.shades_classic);
+  const bar = new SingleBar(
+    { format, stream: process.stderr, clearOnComplete: true, gracefulExit: false },
+    Presets.shades_classic,
+  );
   bar.start(total, 0);
   return { update: (done) => bar.update(done), stop: () => bar.stop() };
 }

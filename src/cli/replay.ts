@@ -32,7 +32,7 @@ interface ReplayOptions extends GatewayFlags {
 /** What --verify decides by itself. */
 const NOT_WITH_VERIFY = ['speed', 'loop', 'serve', 'host', 'port', 'adminPort', 'instruments'] as const;
 
-export function addReplay(program: Command): void {
+export function addReplay(program: Command, ended: (exitCode: number) => void): void {
   const command = program
     .command('replay')
     .summary('replay recorded exchange traffic, or verify it')
@@ -59,7 +59,7 @@ export function addReplay(program: Command): void {
     )
     .action(async (files: string[], options: ReplayOptions) => {
       refuseWithVerify(command, options);
-      process.exitCode = await replay(files, options);
+      ended(await replay(files, options));
     });
 }
 

@@ -4,7 +4,14 @@
 import type { ScreenSize } from './ladder-view.ts';
 import type { Display } from './watch-lines.ts';
 
+/** What `process` offers, as far as it is used. */
+export interface Terminal {
+  readonly stdin: Pick<NodeJS.ReadStream, 'isTTY' | 'setRawMode' | 'on' | 'off' | 'pause'>;
+  readonly stdout: Pick<NodeJS.WriteStream, 'columns' | 'rows' | 'write' | 'writableNeedDrain' | 'on' | 'off'>;
+}
+
 export interface ScreenOptions {
+  readonly terminal: Terminal;
   /** The picture at this size, lines separated by line feeds. */
   readonly picture: (size: ScreenSize) => string;
   readonly quit: () => void;
@@ -37,7 +44,7 @@ export class Screen implements Display {
   };
 
   constructor(private readonly options: ScreenOptions) {
-    const { stdin, stdout } = process;
+    const { stdin, stdout } = this.options.terminal;
     stdout.write(ENTER);
     process.once('exit', this.leave);
     stdout.on('resize', this.resized);
@@ -57,7 +64,7 @@ export class Screen implements Display {
     if (!this.open) return;
     this.open = false;
     clearInterval(this.timer);
-    const { stdin, stdout } = process;
+    const { stdin, stdout } = this.options.terminal;
     process.off('exit', this.leave);
     stdout.off('resize', this.resized);
     if (stdin.isTTY) {
@@ -74,7 +81,7 @@ export class Screen implements Display {
   }
 
   private draw(): void {
-    const { stdout } = process;
+    const { stdout } = this.options.terminal;
     // A terminal that is behind gets the next picture, not this one too.
     if (stdout.writableNeedDrain) return;
     this.stale = false;

@@ -26,7 +26,7 @@ interface ServeOptions extends GatewayFlags {
   readonly json?: boolean;
 }
 
-export function addServe(program: Command): void {
+export function addServe(program: Command, ended: (exitCode: number) => void): void {
   addGatewayFlags(
     program.command('serve').summary('start a gateway').description('Starts a gateway and serves until Ctrl-C.'),
   )
@@ -44,7 +44,7 @@ export function addServe(program: Command): void {
     )
     .addHelpText('after', environmentHelp(Object.values(SETTINGS).map(describeSetting)))
     .action(async (options: ServeOptions) => {
-      process.exitCode = await serve(options);
+      ended(await serve(options));
     });
 }
 

@@ -6,9 +6,9 @@ import type { ClientStream, StreamHandlers } from '../client/stream.ts';
 import { systemClock } from '../ports/clock.ts';
 import type { Depth, Refused } from '../protocol/frames.ts';
 import { roundIntervalMs } from '../protocol/frames.ts';
-import { gatewayUrl, terminalSettings } from '../settings/settings.ts';
+import { terminalSettings } from '../settings/settings.ts';
 import { Complaint, ExitCode } from './complaint.ts';
-import { depthOf, type Endpoints, urlOf, wholeNumber } from './flags.ts';
+import { depthOf, type Endpoints, usualEndpoints, wholeNumber } from './flags.ts';
 import { environmentHelp, examplesHelp } from './guide.ts';
 import { addUrlFlag, fetchInstruments } from './instruments.ts';
 import { onInterrupt } from './interrupt.ts';
@@ -38,7 +38,7 @@ interface WatchOptions {
   readonly json?: boolean;
 }
 
-export function addWatch(program: Command): void {
+export function addWatch(program: Command, ended: (exitCode: number) => void): void {
   const command = program
     .command('watch')
     .summary('see a market live in the terminal')
@@ -68,7 +68,7 @@ export function addWatch(program: Command): void {
       if (options.raw === true && command.getOptionValueSource('interval') === 'cli') {
         throw new Complaint('--raw is every update as it happens: leave out --interval', ExitCode.misused);
       }
-      process.exitCode = await new Watch(symbol, options).run();
+      ended(await new Watch(symbol, options).run());
     });
 }
 
@@ -81,6 +81,8 @@ interface Ending {
 class Watch {
   private readonly model: WatchModel;
   private readonly url: Endpoints;
+  private link: Link | null = null;
+  /** Opened when the gateway has accepted the symbol. */
   private display: Display | null = null;
   private finish: (ending: Ending) => void = () => {};
 
@@ -88,22 +90,22 @@ class Watch {
     private readonly symbol: string,
     private readonly options: WatchOptions,
   ) {
-    this.url = options.url ?? urlOf(gatewayUrl());
+    this.url = options.url ?? usualEndpoints();
     this.model = new WatchModel(symbol, mannerOf(options));
   }
 
   async run(): Promise<number> {
-    const interrupt = onInterrupt();
     const finished = new Promise<Ending>((resolve) => {
       this.finish = resolve;
     });
-    interrupt.signal.addEventListener('abort', () => this.finish({ exitCode: interrupt.exitCode, sentence: null }));
     const link = await Link.open(this.url.stream, this.handlers());
+    const interrupt = onInterrupt();
+    interrupt.signal.addEventListener('abort', () => this.finish({ exitCode: interrupt.exitCode, sentence: null }));
     void link.ended.then((reason) => this.failed(`the connection to ${this.url.stream} was lost: ${reason}`));
+    this.link = link;
     this.subscribe(link.stream);
-    this.display = this.openDisplay(link);
     const { exitCode, sentence } = await finished;
-    this.display.end();
+    this.display?.end();
     link.close();
     interrupt.stop();
     if (sentence !== null) throw new Complaint(sentence, exitCode);
@@ -118,23 +120,24 @@ class Watch {
     stream.subscribe('status', symbols);
   }
 
-  private openDisplay(link: Link): Display {
-    const { model, options } = this;
+  private openDisplay(): Display {
+    const { model, options, link } = this;
     const { stdout } = process;
     const levelsMax = options.depth === 0 ? LEVELS_MAX : options.depth;
     const { nowUs } = systemClock;
     const terminal = terminalSettings();
     if (options.json !== true && stdout.isTTY && terminal.screen) {
       return new Screen({
+        terminal: process,
         picture: (size) => renderLadder(model.ladder(levelsMax, nowUs()), size, terminal.color),
         quit: () => this.finish({ exitCode: ExitCode.done, sentence: null }),
         interrupt: () => this.finish({ exitCode: ExitCode.interrupted, sentence: null }),
       });
     }
     // Whoever reads this may be slower than the market: the gateway merges meanwhile.
-    stdout.on('drain', () => link.resume());
+    stdout.on('drain', () => link?.resume());
     const write = (line: string): void => {
-      if (!stdout.write(`${line}\n`)) link.pause();
+      if (!stdout.write(`${line}\n`)) link?.pause();
     };
     const Lines = options.json === true ? JsonLines : LogLines;
     return new Lines({ model, levelsMax, nowUs, write });
@@ -170,6 +173,7 @@ class Watch {
       error: ({ message, action }) => this.failed(`the gateway refused: ${message} ${action}`),
       ack: ({ refused: [first] }) => {
         if (first !== undefined) void this.refused(first);
+        else this.display ??= this.openDisplay();
       },
     };
   }

@@ -65,12 +65,12 @@ const compiled = Object.fromEntries(
 ) as unknown as Record<string, ReturnType<typeof Compile>>;
 
 /** The field at fault decides the code. */
-const CODE_OF_FIELD: Readonly<Record<string, ErrorCode>> = {
-  channel: 'unknown-channel',
-  depth: 'bad-depth',
-  interval: 'bad-interval',
-  mode: 'bad-mode',
-};
+const CODE_OF_FIELD: ReadonlyMap<string, ErrorCode> = new Map([
+  ['channel', 'unknown-channel'],
+  ['depth', 'bad-depth'],
+  ['interval', 'bad-interval'],
+  ['mode', 'bad-mode'],
+]);
 
 /**
  * The values of one message, not yet checked.
@@ -111,7 +111,7 @@ function faultOf(value: Record<string, unknown>, check: ReturnType<typeof Compil
   const path = first?.instancePath.split('/') ?? [];
   const field = path[1] ?? '';
   const code =
-    path.length === 2 && value[field] !== undefined ? (CODE_OF_FIELD[field] ?? 'bad-request') : 'bad-request';
+    path.length === 2 && value[field] !== undefined ? (CODE_OF_FIELD.get(field) ?? 'bad-request') : 'bad-request';
   if (field === '') return fault('bad-request', first?.message ?? 'unknown field');
   return fault(code, `${path.slice(1).join('.')}: ${shown(valueAt(value, path.slice(1)))}`.slice(0, 120));
 }

@@ -100,11 +100,15 @@ export class Connection extends Recipient {
     if (this.state === 'closed') return;
     controlFrame.length = 0;
     this.codec.encode(controlFrame, frame);
-    this.controlBytes += controlFrame.length;
-    if (this.controlBytes > this.options.limits.controlBytesMax) {
+    const { controlBytesMax } = this.options.limits;
+    // What only waits for the end of the turn goes out now.
+    if (this.controlBytes + controlFrame.length > controlBytesMax) this.sendControl();
+    if (this.closed) return;
+    if (this.controlBytes > 0 && this.controlBytes + controlFrame.length > controlBytesMax) {
       this.options.counters.slowControlCloses += 1;
       return this.close(CloseCode.slowControl, 'slow-control');
     }
+    this.controlBytes += controlFrame.length;
     this.control.push(controlFrame.copy());
     if (this.state === 'open') this.options.flush.wake(this);
   }
@@ -122,7 +126,7 @@ export class Connection extends Recipient {
     this.subscriptions.delete(keyOf(subscription));
   }
 
-  override pump(nowUs: number): void {
+  override pump(nowUs: number, nowMs: number): void {
     if (this.state !== 'open') return;
     this.options.counters.pumps += 1;
     message.length = 0;
@@ -131,7 +135,7 @@ export class Connection extends Recipient {
     this.pumpListing();
     for (const subscription of this.byPriority()) {
       if (this.state !== 'open') return;
-      this.bringUp(subscription, nowUs);
+      this.bringUp(subscription, nowUs, nowMs);
     }
     this.sendMessage();
   }
@@ -141,17 +145,17 @@ export class Connection extends Recipient {
     if (this.state !== 'backlogged') return;
     this.state = 'open';
     this.options.counters.drains += 1;
-    for (const subscription of this.subscriptions.values()) this.behind.add(subscription);
+    for (const subscription of this.subscriptions.values()) {
+      const { view } = subscription;
+      if (!this.behind.has(subscription) && view.readmits(subscription)) view.join(subscription);
+      else this.behind.add(subscription);
+    }
     this.options.flush.wake(this);
   }
 
   /** Closes from our side. What is in the control lane is sent first where the socket still takes it. */
   close(code: number, reason: string): void {
-    if (this.state === 'open') {
-      message.length = 0;
-      this.pumpControl();
-      this.sendMessage();
-    }
+    this.sendControl();
     if (this.state !== 'closed') this.socket.close(code, reason);
     this.shut();
   }
@@ -169,6 +173,13 @@ export class Connection extends Recipient {
       this.options.topics.release(subscription.topic);
     }
     this.subscriptions.clear();
+  }
+
+  private sendControl(): void {
+    if (this.state !== 'open') return;
+    message.length = 0;
+    this.pumpControl();
+    this.sendMessage();
   }
 
   private pumpControl(): void {
@@ -197,11 +208,11 @@ export class Connection extends Recipient {
   }
 
   /** Puts what a subscription lacks into the message; it is in step afterwards unless the socket stops taking. */
-  private bringUp(subscription: Subscription, nowUs: number): void {
+  private bringUp(subscription: Subscription, nowUs: number, nowMs: number): void {
     const { topic } = subscription;
     if (!topic.ready) return;
     if (subscription.answer !== null && subscription.answer.epoch !== topic.epoch) subscription.answer = null;
-    if (subscription.answer === null && !this.beginAnswer(subscription, nowUs)) return;
+    if (subscription.answer === null && !this.beginAnswer(subscription, nowUs, nowMs)) return;
     const { answer } = subscription;
     if (answer === null) return;
     while (subscription.nextChunk < answer.chunks.length) {
@@ -218,11 +229,11 @@ export class Connection extends Recipient {
   }
 
   /** Asks the topic and says what comes before its data. @returns false where nothing is left to send. */
-  private beginAnswer(subscription: Subscription, nowUs: number): boolean {
+  private beginAnswer(subscription: Subscription, nowUs: number, nowMs: number): boolean {
     const { topic } = subscription;
     if (subscription.topicDue) this.write(topic.frame);
     if (subscription.healthDue) {
-      const ageMs = topic.seq === 0 ? 0 : Math.max(0, Math.round((nowUs - topic.publishUs) / 1_000));
+      const ageMs = Math.round(nowMs - topic.updatedAtMs);
       this.write({ type: 'health', topic: topic.id, status: topic.health, ageMs });
     }
     subscription.topicDue = false;

@@ -144,7 +144,8 @@ export class Sessions {
       connection.subscriptions.set(`${request.channel}:${symbol}`, subscription);
       subscription.last = request.last ?? 0;
     } else {
-      subscription.merging = shape.mode === 'raw' && subscription.view.mode === 'live' && subscription.epoch !== 0;
+      const changesOver = subscription.merging || subscription.view.mode === 'live';
+      subscription.merging = shape.mode === 'raw' && changesOver && subscription.epoch !== 0;
       subscription.topic.reshape(subscription, shape);
     }
     if (request.priority !== undefined) subscription.priority = request.priority;

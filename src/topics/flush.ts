@@ -99,6 +99,7 @@ export class Flush implements Turn {
       views = new Set();
       this.grids.set(view.intervalMs, views);
     }
+    if (views.has(view)) return;
     views.add(view);
     if (views.size === 1) this.nextTick(view.intervalMs, views);
   }
@@ -266,9 +267,11 @@ export class Flush implements Turn {
 
   private pumpWoken(): void {
     if (this.woken.size === 0) return;
-    const nowUs = this.options.clock.nowUs();
+    const { clock } = this.options;
+    const nowUs = clock.nowUs();
+    const nowMs = clock.nowMs();
     const woken = [...this.woken];
     this.woken.clear();
-    for (const recipient of woken) recipient.pump(nowUs);
+    for (const recipient of woken) recipient.pump(nowUs, nowMs);
   }
 }

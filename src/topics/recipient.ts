@@ -18,7 +18,7 @@ export abstract class Recipient {
   abstract wake(subscription: Subscription): void;
 
   /** Sends what only this recipient gets: control frames, then the answers of subscriptions that are behind. */
-  abstract pump(nowUs: number): void;
+  abstract pump(nowUs: number, nowMs: number): void;
 
   /** The topic is over: the subscription is to be forgotten, and the client told. */
   abstract end(subscription: Subscription): void;

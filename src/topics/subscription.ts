@@ -23,7 +23,7 @@ export class Subscription {
   last = 0;
   /** Frames about the topic that go out before its next data. */
   topicDue = true;
-  healthDue = false;
+  healthDue: boolean;
   /** Why the client must be told that its state is replaced, where the cursor itself doesn't tell. */
   resetDue: ResetReason | null = null;
   /** The client changed over to raw: the updates until then may come merged. */
@@ -36,7 +36,9 @@ export class Subscription {
     readonly recipient: Recipient,
     readonly topic: Topic,
     public view: View,
-  ) {}
+  ) {
+    this.healthDue = topic.health !== 'live';
+  }
 
   get inStep(): boolean {
     return this.place >= 0;

@@ -44,6 +44,11 @@ export class View implements ViewShape {
     this.scannedSeq = topic.seq;
   }
 
+  /** Whether a subscription that was in step lately may wait for the next tick, since it has missed none. */
+  readmits({ seq }: Subscription): boolean {
+    return this.intervalMs > 0 && (this.members.length === 0 || seq >= this.sentSeq);
+  }
+
   /** The subscription holds `view.sentSeq` or more and shares the view's bytes from now on. */
   join(subscription: Subscription): void {
     if (this.members.length === 0) {
