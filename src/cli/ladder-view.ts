@@ -165,22 +165,24 @@ function spreadLine({ bids, asks, priceScale }: LadderState, columns: number): L
     const text = bid === undefined && ask === undefined ? 'the book is empty' : 'one side is empty';
     return rule([{ text, style: 'dim' }], columns);
   }
-  // Exact as well: the middle of two mantissas has at most one digit more.
-  const middle = (bid.price + ask.price) % 2 === 0 ? (bid.price + ask.price) / 2 : null;
-  const mid =
-    middle === null ? formatDecimal((bid.price + ask.price) * 5, priceScale + 1) : formatDecimal(middle, priceScale);
   const basisPoints = (20_000 * (ask.price - bid.price)) / (ask.price + bid.price);
   const share = bid.price > 0 ? ` (${basisPoints.toFixed(2)} bp)` : '';
   return rule(
     [
       { text: 'spread ', style: 'dim' },
       { text: formatDecimal(ask.price - bid.price, priceScale), style: 'plain', bold: true },
-      { text: share, style: 'dim' },
-      { text: '  mid ', style: 'dim' },
-      { text: mid, style: 'plain', bold: true },
+      { text: `${share}  mid `, style: 'dim' },
+      { text: middle(bid.price, ask.price, priceScale), style: 'plain', bold: true },
     ],
     columns,
   );
+}
+
+/** Exact as well: the middle of two mantissas has at most one digit more. */
+function middle(bid: number, ask: number, scale: number): string {
+  const doubled = bid + ask;
+  if (!Number.isSafeInteger(5 * doubled)) return '-';
+  return doubled % 2 === 0 ? formatDecimal(doubled / 2, scale) : formatDecimal(5 * doubled, scale + 1);
 }
 
 /** The cells in a line drawn from edge to edge. */

@@ -33,6 +33,7 @@ export interface IngestTarget {
 export interface SymbolCounts {
   /** Messages of the venue that had something to publish. */
   messages: number;
+  /** Whole books: the venue's snapshots, and a book that is stated anew at other scales. */
   snapshots: number;
   /** Book updates other than snapshots. */
   updates: number;

@@ -23,7 +23,7 @@ import { HttpApi } from './http.ts';
 import { GatewayTimers } from './timers.ts';
 import { createServer, type HttpResponse, type Server } from './uws.ts';
 
-export const STREAM_PATH = '/v1/stream';
+const STREAM_PATH = '/v1/stream';
 
 /** WebSocket messages up to this many times the request limit are refused with their code; longer ones cut the connection. */
 const PAYLOAD_FACTOR = 16;

@@ -10,6 +10,7 @@ interface Level {
   readonly price: number;
   size: number;
   count: number;
+  /** Signed, which V8 keeps unboxed. */
   hash: number;
   /** The update that changed it last. */
   seq: number;
@@ -91,7 +92,7 @@ class Side {
     this.sum = (this.sum - held.hash) | 0;
     held.size = size;
     held.count = count;
-    held.hash = levelHash(this.side, price, size);
+    held.hash = levelHash(this.side, price, size) | 0;
     held.seq = seq;
     this.sum = (this.sum + held.hash) | 0;
     this.live.remove(held);
@@ -108,7 +109,7 @@ class Side {
       level.count = count;
       level.seq = seq;
     }
-    level.hash = levelHash(this.side, price, size);
+    level.hash = levelHash(this.side, price, size) | 0;
     this.sum = (this.sum + level.hash) | 0;
     if (index === this.levels.length) this.levels.push(level);
     else this.levels.splice(index, 0, level);
@@ -371,7 +372,7 @@ function loadSide(side: Side, levels: readonly number[], gone: readonly number[]
   const byChange: Level[] = [];
   for (let i = 0; i < levels.length; i += 4) {
     const [price, size, count, seq] = levels.slice(i, i + 4) as [number, number, number, number];
-    const level = { price, size, count, seq, hash: levelHash(side.side, price, size), older: null, newer: null };
+    const level = { price, size, count, seq, hash: levelHash(side.side, price, size) | 0, older: null, newer: null };
     side.levels.push(level);
     side.sum = (side.sum + level.hash) | 0;
     byChange.push(level);

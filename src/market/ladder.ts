@@ -46,7 +46,7 @@ export class Ladder {
       if (found) levels.splice(low, 1);
       return;
     }
-    const level = { price, size, count, hash: levelHash(this.side, price, size) };
+    const level = { price, size, count, hash: levelHash(this.side, price, size) | 0 };
     this.sum = (this.sum + level.hash) | 0;
     if (found) levels[low] = level;
     else levels.splice(low, 0, level);

@@ -43,7 +43,11 @@ export const SETTINGS = {
     default: '',
     about: 'JSON file with a list of instruments to begin with.',
   },
-  logLevel: { env: 'TICKWIRE_LOG_LEVEL', default: 'info', about: 'fatal, error, warn, info, debug, trace or silent.' },
+  logLevel: {
+    env: 'TICKWIRE_LOG_LEVEL',
+    default: 'info',
+    about: 'How much is logged: fatal, error, warn, info, debug, trace or silent.',
+  },
   requestBytesMax: {
     env: 'TICKWIRE_REQUEST_BYTES_MAX',
     default: 65_536,
@@ -55,7 +59,7 @@ export const SETTINGS = {
     env: 'TICKWIRE_SYMBOLS_PER_REQUEST_MAX',
     default: 500,
     min: 1,
-    max: 100_000,
+    max: 65_536,
     about: 'Symbols in one request: keeps the work of one message short.',
   },
   subscriptionsMax: {
@@ -160,11 +164,8 @@ export function readSettings(
   for (const [name, setting] of Object.entries(SETTINGS) as [keyof Settings, Setting][]) {
     checkRange(name, setting, settings[name], faults);
   }
-  if (!LOG_LEVELS.includes(settings.logLevel))
-    faults.push(`logLevel is ${settings.logLevel}, not one of ${LOG_LEVELS.join(', ')}`);
-  // What can't stand in a header would lock everybody out. It is not repeated: it may be nearly the right one.
-  if (!/^[!-~]*$/.test(settings.publishToken))
-    faults.push('publishToken has characters other than ASCII without spaces');
+  checkTexts(settings, faults);
+  checkRelations(settings, faults);
   if (faults.length > 0) throw new SettingsError(faults);
   return Object.freeze(settings);
 }
@@ -172,9 +173,10 @@ export function readSettings(
 function readOne({ env, default: preset }: Setting, text: string | undefined, faults: string[]): number | string {
   if (text === undefined || (text === '' && typeof preset === 'number')) return preset;
   if (typeof preset === 'string') return text;
-  const value = Number(text);
-  if (!Number.isFinite(value)) faults.push(`${env} is ${JSON.stringify(text)}, not a number`);
-  return Number.isFinite(value) ? value : preset;
+  // Nothing but digits: a space would read as 0, and 1e3 or 0x10 are hardly meant.
+  if (/^-?\d+$/.test(text)) return Number(text);
+  faults.push(`${env} is ${JSON.stringify(text)}, not a whole number`);
+  return preset;
 }
 
 function checkRange(name: string, { env, min, max }: Setting, value: number | string, faults: string[]): void {
@@ -182,6 +184,31 @@ function checkRange(name: string, { env, min, max }: Setting, value: number | st
   if (!Number.isInteger(value) || value < min || value > max) {
     faults.push(`${name} (${env}) is ${value}, not an integer from ${min} to ${max}`);
   }
+}
+
+function checkTexts({ host, logLevel, publishToken }: Settings, faults: string[]): void {
+  if (host === '') faults.push(`host (${SETTINGS.host.env}) is empty`);
+  if (!LOG_LEVELS.includes(logLevel)) {
+    faults.push(
+      `logLevel (${SETTINGS.logLevel.env}) is ${JSON.stringify(logLevel)}, not one of ${LOG_LEVELS.join(', ')}`,
+    );
+  }
+  // What no header can carry would lock everybody out. It is not repeated here: it may be nearly the right one.
+  if (!/^[!-~]*$/.test(publishToken)) {
+    faults.push(`publishToken (${SETTINGS.publishToken.env}) has characters other than ASCII without spaces`);
+  }
+}
+
+/** Bytes of the answer to one symbol of a request, at most. */
+const ANSWER_BYTES_MAX = 1_024;
+
+function checkRelations({ symbolsPerRequestMax, controlBytesMax }: Settings, faults: string[]): void {
+  if (symbolsPerRequestMax * ANSWER_BYTES_MAX <= controlBytesMax) return;
+  const { symbolsPerRequestMax: symbols, controlBytesMax: control } = SETTINGS;
+  faults.push(
+    `controlBytesMax (${control.env}) is ${controlBytesMax}, less than the answer to one request may take: ` +
+      `${ANSWER_BYTES_MAX} bytes for each of symbolsPerRequestMax (${symbols.env}), ${symbolsPerRequestMax}`,
+  );
 }
 
 /** Version of this package, from the nearest package.json of its name: the build, the sources and bundles lie at different depths. */

@@ -74,7 +74,8 @@ export class Flush implements Turn {
   private readonly moveRestingOn = (): void => {
     const views = [...this.resting];
     this.resting.clear();
-    for (const view of views) this.due(view);
+    // Where the seq has moved on, a view with an interval waits for its tick.
+    for (const view of views) if (view.intervalMs === 0 || view.topic.seq === view.scannedSeq) this.due(view);
   };
 
   constructor(private readonly options: FlushOptions) {}
@@ -101,18 +102,19 @@ export class Flush implements Turn {
     }
     if (views.has(view)) return;
     views.add(view);
-    if (views.size === 1) this.nextTick(view.intervalMs, views);
+    if (views.size === 1) this.nextTick(view.intervalMs, views, 0);
   }
 
-  private nextTick(intervalMs: number, views: Set<View>): void {
+  /** Ticks are multiples of the interval. Timers may run a moment early: the tick that was meant does not come twice. */
+  private nextTick(intervalMs: number, views: Set<View>, lastMs: number): void {
     const nowMs = this.options.clock.nowMs();
-    const waitMs = intervalMs - (nowMs % intervalMs);
-    this.options.timers.after(waitMs, () => {
+    const tickMs = (Math.floor(Math.max(nowMs, lastMs) / intervalMs) + 1) * intervalMs;
+    this.options.timers.after(tickMs - nowMs, () => {
       for (const view of views) {
         if (view.users === 0) views.delete(view);
         else if (view.topic.seq > view.scannedSeq) this.due(view);
       }
-      if (views.size > 0) this.nextTick(intervalMs, views);
+      if (views.size > 0) this.nextTick(intervalMs, views, tickMs);
     });
   }
 
