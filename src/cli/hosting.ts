@@ -17,18 +17,17 @@ export interface GatewayFlags {
 
 export interface Hosted {
   readonly gateway: Gateway;
-  readonly settings: Settings;
   readonly logger: pino.Logger;
 }
 
-/** @throws SettingsError or Complaint naming what can't work. */
-export function startGateway(flags: GatewayFlags, fixed: Partial<Settings> = {}): Hosted {
-  const { instruments, ...rest } = flags;
-  const settings = readSettings({
-    ...rest,
-    ...(instruments === undefined ? {} : { instrumentsFile: instruments }),
-    ...fixed,
-  });
+/** @throws SettingsError naming what can't work. */
+export function settingsWith({ host, port, adminPort, instruments }: GatewayFlags): Settings {
+  const given = Object.entries({ host, port, adminPort, instrumentsFile: instruments });
+  return readSettings(Object.fromEntries(given.filter(([, value]) => value !== undefined)) as Partial<Settings>);
+}
+
+/** @throws Complaint saying why it can't start. */
+export function startGateway(settings: Settings): Hosted {
   if (settings.port === settings.adminPort && settings.port !== 0) {
     throw new Complaint(
       `the public and the admin port are both ${settings.port}: give another with --admin-port (TICKWIRE_ADMIN_PORT)`,
@@ -45,7 +44,7 @@ export function startGateway(flags: GatewayFlags, fixed: Partial<Settings> = {})
     gateway.stop();
     throw new Complaint(whyNotListening(error, settings));
   }
-  return { gateway, settings, logger };
+  return { gateway, logger };
 }
 
 /** JSON lines on stderr: stdout belongs to what a command is asked for. */

@@ -14,7 +14,7 @@ import { banner } from './banner.ts';
 import { Complaint, ExitCode } from './complaint.ts';
 import { speedOf } from './flags.ts';
 import { examplesHelp } from './guide.ts';
-import { type GatewayFlags, startGateway } from './hosting.ts';
+import { type GatewayFlags, settingsWith, startGateway } from './hosting.ts';
 import { aborted, type Interrupt, onInterrupt } from './interrupt.ts';
 import { showProgress } from './progress.ts';
 import { addGatewayFlags, firstOfEach } from './serve.ts';
@@ -110,8 +110,8 @@ class Replay {
   async run(): Promise<number> {
     const { options, interrupt } = this;
     const symbols = await this.symbols();
-    const { venue: _, speed: __, loop = false, serve = false, verify: ___, json = false, ...flags } = options;
-    const { gateway, logger } = startGateway(flags);
+    const { loop = false, serve = false, json = false } = options;
+    const { gateway, logger } = startGateway(settingsWith(options));
     const ingest = new Ingest(
       gateway,
       firstOfEach((symbol, refused) => logger.warn({ symbol, ...refused }, 'refused')),

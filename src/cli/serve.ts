@@ -11,7 +11,7 @@ import { banner, bannerJson } from './banner.ts';
 import { ExitCode } from './complaint.ts';
 import { PORT_MAX, positiveNumber, wholeNumber } from './flags.ts';
 import { environmentHelp, examplesHelp } from './guide.ts';
-import { type GatewayFlags, type Hosted, startGateway } from './hosting.ts';
+import { type GatewayFlags, type Hosted, settingsWith, startGateway } from './hosting.ts';
 import { aborted, onInterrupt } from './interrupt.ts';
 
 const SEED = 1;
@@ -73,7 +73,7 @@ function describeSetting(setting: { env: string; default: number | string; about
 
 async function serve({ demo = false, seed, rate, json = false, ...flags }: ServeOptions): Promise<number> {
   const interrupt = onInterrupt();
-  const hosted = startGateway(flags);
+  const hosted = startGateway(settingsWith(flags));
   const market = new SyntheticMarket({ seed });
   const running = demo ? runDemo(hosted, market, { rate, signal: interrupt.signal }) : aborted(interrupt.signal);
   const { gateway } = hosted;

@@ -9,8 +9,8 @@ import { Ingest, type IngestTarget, type SymbolCounts } from '../feeds/ingest.ts
 import type { Gateway } from '../gateway/gateway.ts';
 import type { Instrument } from '../market/instrument.ts';
 import { systemClock, systemTimers } from '../ports/clock.ts';
-import type { Mode } from '../protocol/frames.ts';
-import type { Settings } from '../settings/settings.ts';
+import type { Channel, Mode } from '../protocol/frames.ts';
+import { readSettings, SETTINGS, type Settings } from '../settings/settings.ts';
 import { Complaint } from './complaint.ts';
 import { Gate } from './gate.ts';
 import { startGateway } from './hosting.ts';
@@ -47,20 +47,13 @@ export interface PassInput {
   readonly interrupt: Interrupt;
 }
 
-/** Well within the ring of 1,024 updates. */
-const UNSEEN_MAX = 256;
 /** On free ports, and whatever the environment says. */
-const ISOLATED: Partial<Settings> = {
-  host: '127.0.0.1',
-  port: 0,
-  adminPort: 0,
-  instrumentsFile: '',
-  logLevel: 'warn',
-  subscriptionsMax: 1_000_000,
-};
+const ISOLATED: Partial<Settings> = { port: 0, adminPort: 0, logLevel: 'warn', subscriptionsMax: 1_000_000 };
+/** Well within the ring, from which a client that is a little behind gets every update. */
+const UNSEEN_MAX = SETTINGS.ringFramesMax.default / 4;
 
 export async function runPass(plan: PassPlan, input: PassInput): Promise<PassResult> {
-  const { gateway } = startGateway({}, ISOLATED);
+  const { gateway } = startGateway(readSettings(ISOLATED, {}));
   const pass = new Pass(plan, input, gateway);
   try {
     return await pass.run();
@@ -148,20 +141,31 @@ class Pass {
 
   /** Lists or changes an instrument when the client has all that came before, and goes on when it follows. */
   private async list(client: ClientStream, instrument: Instrument): Promise<void> {
-    const { plan, gateway, gate } = this;
+    const { plan, gateway } = this;
     const { symbol } = instrument;
     const before = gateway.instruments.get(symbol);
     if (before !== undefined) await this.untilAllHeld();
     gateway.instruments.put(instrument);
     for (const channel of ['book', 'trade'] as const) {
       if (before === undefined) client.subscribe(channel, [symbol], { mode: plan.mode, interval: plan.intervalMs });
+      await this.untilHeld(client, channel, symbol);
+      // Only now the topic surely has its epoch; a change of scale has begun another, which the client must have heard of.
       const { epoch } = await gateway.bus.load(channel, symbol);
-      const follows = (): boolean => {
-        const held = client.find(channel, symbol);
-        return held?.topic.epoch === epoch && held.valid;
-      };
-      await gate.until(follows, () => `the client does not get ${channel} ${symbol}`);
+      await this.untilHeld(client, channel, symbol, epoch);
     }
+  }
+
+  private untilHeld(
+    client: ClientStream,
+    channel: Channel,
+    symbol: string,
+    epoch: number | null = null,
+  ): Promise<void> {
+    const isHeld = (): boolean => {
+      const held = client.find(channel, symbol);
+      return held?.valid === true && (epoch === null || held.topic.epoch === epoch);
+    };
+    return this.gate.until(isHeld, () => `the client does not get ${channel} ${symbol}`);
   }
 
   private untilAllHeld(): Promise<void> {

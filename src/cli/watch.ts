@@ -122,7 +122,7 @@ class Watch {
 
   private openDisplay(): Display {
     const { model, options, link } = this;
-    const { stdout } = process;
+    const stdout = process.stdout;
     const levelsMax = options.depth === 0 ? LEVELS_MAX : options.depth;
     const { nowUs } = systemClock;
     const terminal = terminalSettings();

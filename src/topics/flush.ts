@@ -74,8 +74,12 @@ export class Flush implements Turn {
   private readonly moveRestingOn = (): void => {
     const views = [...this.resting];
     this.resting.clear();
-    // Where the seq has moved on, a view with an interval waits for its tick.
-    for (const view of views) if (view.intervalMs === 0 || view.topic.seq === view.scannedSeq) this.due(view);
+    for (const view of views) {
+      // Its rest is over, though the timer may have been another view's: none waits for a second round.
+      view.sentAtMs = Number.NEGATIVE_INFINITY;
+      // Where the seq has moved on, a view with an interval waits for its tick.
+      if (view.intervalMs === 0 || view.topic.seq === view.scannedSeq) this.due(view);
+    }
   };
 
   constructor(private readonly options: FlushOptions) {}
