@@ -29,6 +29,8 @@ interface ReplayOptions extends GatewayFlags {
   readonly json?: boolean;
 }
 
+/** Enough to see the snapshots that a connection begins with. */
+const SYMBOLS_WITHIN_MESSAGES = 100;
 /** What --verify decides by itself. */
 const NOT_WITH_VERIFY = ['speed', 'loop', 'serve', 'host', 'port', 'adminPort', 'instruments'] as const;
 
@@ -120,10 +122,11 @@ class Replay {
       (json ? process.stderr : process.stdout).write(this.announcement(gateway, symbols));
       do await this.once(ingest);
       while (loop && !interrupt.signal.aborted);
-      const cutShort = interrupt.signal.aborted && !loop;
-      this.report(ingest, cutShort, json);
-      if (serve && !cutShort) await aborted(interrupt.signal);
-      return cutShort ? interrupt.exitCode : ExitCode.done;
+      const interrupted = interrupt.signal.aborted;
+      this.report(ingest, interrupted, json);
+      if (serve && !interrupted) await aborted(interrupt.signal);
+      // What goes on for ever can only be interrupted.
+      return interrupted && !loop ? interrupt.exitCode : ExitCode.done;
     } finally {
       gateway.stop();
     }
@@ -177,12 +180,12 @@ class Replay {
     );
   }
 
-  private report(ingest: Ingest, cutShort: boolean, json: boolean): void {
+  private report(ingest: Ingest, interrupted: boolean, json: boolean): void {
     const { venue, files, messages } = this;
     const symbols = Object.fromEntries(ingest.counts);
     const refused = ingest.refused();
     if (json) {
-      const document = { venue: venue.name, files, complete: !cutShort, messages, symbols };
+      const document = { venue: venue.name, files, complete: !interrupted, messages, symbols };
       process.stdout.write(`${JSON.stringify(document)}\n`);
       return;
     }
@@ -191,9 +194,6 @@ class Replay {
     const resyncs = [...ingest.counts.values()].reduce((sum, counts) => sum + counts.resyncs, 0);
     if (resyncs > 0) words.push(`${resyncs} times a book was lost`);
     for (const [code, count] of Object.entries(refused)) words.push(`${count} refused (${code})`);
-    process.stdout.write(`${cutShort ? 'interrupted' : 'the capture ended'}: ${words.join(', ')}\n`);
+    process.stdout.write(`${interrupted ? 'interrupted' : 'the capture ended'}: ${words.join(', ')}\n`);
   }
 }
-
-/** Enough to see the snapshots that a connection begins with. */
-const SYMBOLS_WITHIN_MESSAGES = 100;

@@ -2,6 +2,7 @@
 // Main registers it. Invariant: it ends with 0 when it is told to, after its clients were told.
 
 import type { Command } from 'commander';
+import type { FeedEvent } from '../feeds/feed.ts';
 import { Ingest } from '../feeds/ingest.ts';
 import { runSynthetic, SyntheticMarket } from '../feeds/synthetic.ts';
 import { systemClock, systemTimers } from '../ports/clock.ts';
@@ -103,7 +104,7 @@ async function runDemo(
     firstOfEach((symbol, refused) => logger.warn({ symbol, ...refused }, 'refused')),
   );
   const broken = new Promise<never>((_, reject) => {
-    const publish = (event: Parameters<Ingest['message']>[0][number]): void => {
+    const publish = (event: FeedEvent): void => {
       ingest.message([event]).catch(reject);
     };
     const pacing = { clock: systemClock, timers: systemTimers, signal };

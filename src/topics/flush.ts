@@ -68,15 +68,17 @@ export class Flush implements Turn {
   private scheduled = false;
   private turnUs = 0;
   private lastFlushMs = 0;
-  /** Views whose members were not told of the newest updates, since those change nothing that they show. */
-  private readonly resting = new Set<View>();
+  /** Views whose members were not told of updates that change nothing they show, and since when: the longest resting first. */
+  private readonly resting = new Map<View, number>();
+  private moveOnAwaited = false;
   private readonly runTurn = (): void => this.run();
   private readonly moveRestingOn = (): void => {
-    const views = [...this.resting];
-    this.resting.clear();
-    for (const view of views) {
-      // Its rest is over, though the timer may have been another view's: none waits for a second round.
-      view.sentAtMs = Number.NEGATIVE_INFINITY;
+    this.moveOnAwaited = false;
+    const nowMs = this.options.clock.nowMs();
+    for (const [view, sinceMs] of this.resting) {
+      const waitMs = MOVE_ON_INTERVAL_MS - (nowMs - sinceMs);
+      if (waitMs > 0) return this.awaitMoveOn(waitMs);
+      this.resting.delete(view);
       // Where the seq has moved on, a view with an interval waits for its tick.
       if (view.intervalMs === 0 || view.topic.seq === view.scannedSeq) this.due(view);
     }
@@ -176,6 +178,7 @@ export class Flush implements Turn {
     view.sentSeq = topic.seq;
     view.scannedSeq = topic.seq;
     view.sentAtMs = nowMs;
+    if (this.resting.size > 0) this.resting.delete(view);
     this.mark(view.recipients, this.number(start, body, view.recipients.length));
   }
 
@@ -183,9 +186,15 @@ export class Flush implements Turn {
   private moveOnDue(view: View, nowMs: number): boolean {
     if (view.scannedSeq === view.sentSeq || view.recipients.length === 0) return false;
     if (nowMs - view.sentAtMs >= MOVE_ON_INTERVAL_MS) return true;
-    if (this.resting.size === 0) this.options.timers.after(MOVE_ON_INTERVAL_MS, this.moveRestingOn);
-    this.resting.add(view);
+    if (!this.resting.has(view)) this.resting.set(view, nowMs);
+    this.awaitMoveOn(MOVE_ON_INTERVAL_MS);
     return false;
+  }
+
+  private awaitMoveOn(waitMs: number): void {
+    if (this.moveOnAwaited) return;
+    this.moveOnAwaited = true;
+    this.options.timers.after(waitMs, this.moveRestingOn);
   }
 
   private writeTime(): void {
