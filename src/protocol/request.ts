@@ -52,7 +52,6 @@ export type ResyncRequest = Static<typeof SCHEMAS.resync>;
 export type InstrumentsRequest = Static<typeof SCHEMAS.instruments>;
 export type PingRequest = Static<typeof SCHEMAS.ping>;
 export type Request = SubscribeRequest | UnsubscribeRequest | ResyncRequest | InstrumentsRequest | PingRequest;
-export type Cursor = Static<typeof CursorSchema>;
 
 /** A request that can't be carried out, with its id where that could be read. */
 export interface BadRequest {

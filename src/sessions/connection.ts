@@ -307,6 +307,6 @@ export class Connection extends Recipient {
   }
 }
 
-export function keyOf({ topic }: Subscription): string {
+function keyOf({ topic }: Subscription): string {
   return `${topic.channel}:${topic.symbol}`;
 }

@@ -1,7 +1,7 @@
 // Owns topics whose answer is a difference of states: book, quote, status. Event channels differ only in having no state.
 // Invariant: a state frame is true for every cursor from its fromSeq on; fromSeq 0 replaces whatever the client holds.
 
-import type { Frame, ResetReason } from '../protocol/frames.ts';
+import type { ResetReason } from '../protocol/frames.ts';
 import type { ByteWriter } from '../protocol/writer.ts';
 import type { Answer, AnswerKind } from './answer.ts';
 import { encodeChunks } from './chunks.ts';
@@ -80,6 +80,3 @@ function kindOf(fromSeq: number, { seq, depth: held, view: { depth } }: Subscrip
   if (held === depth) return fromSeq === seq ? 'difference' : 'rounded';
   return depth === 0 || (held !== 0 && depth > held) ? 'deeper' : 'shallower';
 }
-
-/** Asserts at compile time that ring frames are frames. */
-export type StateFrame = RingFrame & Frame;
