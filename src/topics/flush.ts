@@ -77,7 +77,8 @@ export class Flush implements Turn {
     const nowMs = this.options.clock.nowMs();
     for (const [view, sinceMs] of this.resting) {
       const waitMs = MOVE_ON_INTERVAL_MS - (nowMs - sinceMs);
-      if (waitMs > 0) return this.awaitMoveOn(waitMs);
+      // Whole milliseconds: a rest of less than the clock's last digit would never pass.
+      if (waitMs > 0) return this.awaitMoveOn(Math.ceil(waitMs));
       this.resting.delete(view);
       // Where the seq has moved on, a view with an interval waits for its tick.
       if (view.intervalMs === 0 || view.topic.seq === view.scannedSeq) this.due(view);

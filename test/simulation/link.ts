@@ -82,6 +82,7 @@ export class Link implements Socket {
     // What waited is lost with the connection, what is under way arrives before the end does.
     this.waiting.length = 0;
     this.buffered = 0;
+    this.stopLeaving();
     this.kernel.after(0, () => this.ends.gone());
     this.kernel.after(this.options.latencyMs, () => {
       if (this.state !== 'closing') return;
@@ -107,8 +108,7 @@ export class Link implements Socket {
   /** From now on everything leaves at once. */
   free(): void {
     this.bytesPerMs = Number.POSITIVE_INFINITY;
-    this.leaving?.cancel();
-    this.leaving = null;
+    this.stopLeaving();
     this.unstall();
   }
 
@@ -125,6 +125,7 @@ export class Link implements Socket {
     if (this.state === 'closing') this.state = 'cut';
     if (this.state !== 'open') return;
     this.state = 'lost';
+    this.stopLeaving();
     this.kernel.after(noticedAfterMs, () => {
       if (this.state !== 'lost') return;
       this.state = 'cut';
@@ -134,7 +135,7 @@ export class Link implements Socket {
 
   /** Whether nothing leaves the buffer. */
   private get held(): boolean {
-    return this.stalled || this.state === 'lost';
+    return this.stalled || this.state !== 'open';
   }
 
   private leave(): void {
@@ -147,9 +148,14 @@ export class Link implements Socket {
     this.leaving = this.kernel.after(delayMs, () => this.left(count));
   }
 
+  private stopLeaving(): void {
+    this.leaving?.cancel();
+    this.leaving = null;
+  }
+
   private left(count: number): void {
     this.leaving = null;
-    if (this.held || this.state !== 'open') return;
+    if (this.held) return;
     for (const { bytes } of this.waiting.splice(0, count)) {
       this.buffered -= bytes.length;
       this.fly(bytes);

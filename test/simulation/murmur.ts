@@ -38,20 +38,25 @@ export function levelBytes(price: number, size: number): Uint8Array {
   return bytes;
 }
 
-/** Level hashes that were computed before, in two layers: BigInt is slow and levels come again. */
-let young = new Map<string, number>();
-let old = new Map<string, number>();
-const REMEMBERED_MAX = 100_000;
+/** Hashes that were computed before, by price and size, one map per side: BigInt is slow and levels come again. */
+let remembered: readonly Map<number, Map<number, number>>[] = [new Map(), new Map()];
+let count = 0;
+const REMEMBERED_MAX = 200_000;
 
 export function naiveLevelHash(side: 0 | 1, price: number, size: number): number {
-  const key = `${side}/${price}/${size}`;
-  let hash = young.get(key);
-  if (hash !== undefined) return hash;
-  hash = old.get(key) ?? murmur3(levelBytes(price, size), side);
-  if (young.size >= REMEMBERED_MAX) {
-    old = young;
-    young = new Map();
+  let bySize = remembered[side]!.get(price);
+  const found = bySize?.get(size);
+  if (found !== undefined) return found;
+  if (++count > REMEMBERED_MAX) {
+    remembered = [new Map(), new Map()];
+    count = 1;
+    bySize = undefined;
   }
-  young.set(key, hash);
+  if (bySize === undefined) {
+    bySize = new Map();
+    remembered[side]!.set(price, bySize);
+  }
+  const hash = murmur3(levelBytes(price, size), side);
+  bySize.set(size, hash);
   return hash;
 }

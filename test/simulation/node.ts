@@ -25,6 +25,7 @@ class LoadFailure extends Error {}
 /** A node's way to the bus: what it loads takes a while, and fails at times. */
 export class Uplink implements Bus {
   listeners = 0;
+  reliable = false;
 
   constructor(
     private readonly bus: Bus,
@@ -52,7 +53,7 @@ export class Uplink implements Bus {
   load(channel: UpdateChannel, symbol: string): Promise<TopicState> {
     const { kernel, random } = this;
     const early = random.chance(0.5) ? this.bus.load(channel, symbol) : null;
-    const fails = random.chance(0.03);
+    const fails = !this.reliable && random.chance(0.03);
     const delayMs = random.chance(0.5) ? 0 : random.between(1, 40);
     return new Promise((resolve, reject) => {
       kernel.after(delayMs, () => {

@@ -12,10 +12,11 @@ export interface VenueStyle {
   readonly instrument: Instrument;
   /** The price around which it trades, in ticks. */
   readonly midTicks: number;
-  /** Levels a side in a snapshot, at most. */
+  /** Levels a side in a snapshot. */
+  readonly levelsMin?: number;
   readonly levelsMax: number;
-  /** Largest size, in lots. */
-  readonly lotsMax: number;
+  /** Sizes, in lots. */
+  readonly lots: readonly number[];
 }
 
 export interface Planned {
@@ -62,7 +63,7 @@ export class Venue {
 
   snapshot(): Planned {
     this.midTicks += this.random.between(-3, 3);
-    const count = this.random.chance(0.05) ? 0 : this.random.between(1, this.style.levelsMax);
+    const count = this.random.chance(0.05) ? 0 : this.random.between(this.style.levelsMin ?? 1, this.style.levelsMax);
     const bids: number[] = [];
     const asks: number[] = [];
     const { tickSize } = this.instrument;
@@ -124,7 +125,11 @@ export class Venue {
       case 0:
         return this.plan({ kind: 'delta', bids: [price, -lotSize, 0], asks: [] });
       case 1:
-        return this.plan({ kind: 'delta', bids: [price, size, 0], asks: [price + tickSize, size, 0, price + tickSize, 0, 0] });
+        return this.plan({
+          kind: 'delta',
+          bids: [price, size, 0],
+          asks: [price + tickSize, size, 0, price + tickSize, 0, 0],
+        });
       case 2:
         return this.plan({ kind: 'snapshot', bids: [price + 2 * tickSize, size, 0], asks: [price, size, 0] });
       case 3:
@@ -175,7 +180,7 @@ export class Venue {
   }
 
   private size(): number {
-    return this.instrument.lotSize * this.random.between(1, this.style.lotsMax);
+    return this.instrument.lotSize * this.random.pick(this.style.lots);
   }
 
   private count(): number {
@@ -257,7 +262,7 @@ export class Venue {
     for (let i = 0; i < flat.length; i += 3) {
       const fault = this.numberFault(flat[i]!, flat[i + 1]!, flat[i + 1] === 0);
       if (fault !== null) return fault;
-      if (named(flat.slice(0, i), flat[i]!)) return 'duplicate-level';
+      if (named(flat, flat[i]!, i)) return 'duplicate-level';
     }
     return null;
   }
@@ -279,8 +284,9 @@ export class Venue {
   }
 }
 
-function named(flat: readonly number[], price: number): boolean {
-  for (let i = 0; i < flat.length; i += 3) if (flat[i] === price) return true;
+/** Whether one of the first `length` numbers is the price of a level. */
+function named(flat: readonly number[], price: number, length = flat.length): boolean {
+  for (let i = 0; i < length; i += 3) if (flat[i] === price) return true;
   return false;
 }
 

@@ -1,0 +1,67 @@
+// Owns the table of what happened in simulated runs: which branches the code under test took, how often.
+// The simulation fills one per run, the tests and the command add them up. Invariant: every branch is listed, taken or not.
+
+import { ANSWER_KINDS } from '../../src/topics/answer.ts';
+import type { SimulatedNode } from './node.ts';
+
+const FLUSH = ['flushes', 'holds', 'answers', 'joins', 'joinsShared', 'moveOns', 'scatters'] as const;
+const CONNECTION = ['stalls', 'drains', 'pumps', 'slowControlCloses'] as const;
+const TOPICS = ['encodings', 'shared', 'parts'] as const;
+
+/** What the simulation itself did and saw. */
+export const EVENTS = [
+  'updates published',
+  'publications refused',
+  'bursts',
+  'epochs renewed',
+  'delisted',
+  'listed again',
+  'tick changes',
+  'link stalls',
+  'reconnects to the same node',
+  'reconnects to the other node',
+  'cursors from the future',
+  'foreign cursors',
+  'changes of shape',
+  'resync requests',
+  'frames checked',
+  'frames ignored',
+  'updates merged',
+  'updates in gaps',
+] as const;
+export type SimulatedEvent = (typeof EVENTS)[number];
+
+export function noEvents(): Record<SimulatedEvent, number> {
+  return Object.fromEntries(EVENTS.map((event) => [event, 0])) as Record<SimulatedEvent, number>;
+}
+
+export type Branches = Map<string, number>;
+
+/** The table of a run. */
+export function branchesOf(
+  nodes: readonly SimulatedNode[],
+  events: Readonly<Record<SimulatedEvent, number>>,
+): Branches {
+  const sum = (countOf: (node: SimulatedNode) => number): number =>
+    nodes.reduce((total, node) => total + countOf(node), 0);
+  return new Map([
+    ...ANSWER_KINDS.map((kind) => [`answer: ${kind}`, sum(({ topics }) => topics.counters.byKind[kind])] as const),
+    ...TOPICS.map((name) => [`topics: ${name}`, sum(({ topics }) => topics.counters[name])] as const),
+    ...FLUSH.map((name) => [`flush: ${name}`, sum(({ flush }) => flush.counters[name])] as const),
+    ...CONNECTION.map((name) => [`connections: ${name}`, sum(({ counters }) => counters[name])] as const),
+    ...EVENTS.map((event) => [`simulation: ${event}`, events[event]] as const),
+  ]);
+}
+
+export function noBranches(): Branches {
+  return branchesOf([], noEvents());
+}
+
+export function addAll(total: Branches, run: ReadonlyMap<string, number>): void {
+  for (const [name, count] of run) total.set(name, (total.get(name) ?? 0) + count);
+}
+
+export function tableOf(branches: Branches): string {
+  const width = Math.max(...[...branches.keys()].map((name) => name.length));
+  return [...branches].map(([name, count]) => `${name.padEnd(width)} ${String(count).padStart(12)}`).join('\n');
+}

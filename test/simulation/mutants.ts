@@ -1,0 +1,109 @@
+// Owns planted bugs, and the running of seeds in processes of their own, with or without one of them. The tests call it.
+// Invariant: the product knows nothing of this: a bug is one exact piece of source text that is replaced while the
+// simulation is bundled, and bundling fails where the text does not occur exactly once.
+
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type Plugin } from 'esbuild';
+
+export interface Mutant {
+  readonly name: string;
+  /** From the root of the repository. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'an off-by-one in `since`',
+    file: 'src/market/book.ts',
+    from: 'if (level.seq > fromSeq || rank',
+    to: 'if (level.seq > fromSeq + 1 || rank',
+  },
+  {
+    name: 'a tombstone forgotten early',
+    file: 'src/market/book.ts',
+    from: 'Math.max(this.horizonSeq, side.forgetOldest())',
+    to: 'Math.max(this.horizonSeq, side.forgetOldest() - 1)',
+  },
+  {
+    name: 'a cursor moved before the send',
+    file: 'src/sessions/connection.ts',
+    from: '    subscription.answer = answer;\n',
+    to: '    subscription.answer = answer;\n    subscription.epoch = answer.epoch;\n    subscription.seq = answer.seq;\n',
+  },
+  {
+    name: 'a shared answer changed after sharing',
+    file: 'src/topics/chunks.ts',
+    from: 'return { bytes: scratch.copy(), gatewayUs };',
+    to: 'return { bytes: scratch.bytes.subarray(0, scratch.length), gatewayUs };',
+  },
+  {
+    name: 'the depth rule off by one rank',
+    file: 'src/market/book.ts',
+    from: 'rank + passed >= heldRank',
+    to: 'rank + passed > heldRank',
+  },
+];
+
+const ROOT = new URL('../../', import.meta.url);
+
+function planted({ file, from, to }: Mutant): Plugin {
+  const path = fileURLToPath(new URL(file, ROOT));
+  return {
+    name: 'planted',
+    setup({ onLoad }) {
+      onLoad({ filter: /\.ts$/ }, async (args) => {
+        if (args.path !== path) return null;
+        const text = await readFile(path, 'utf8');
+        const pieces = text.split(from);
+        if (pieces.length !== 2) throw new Error(`${file} has ${pieces.length - 1} times: ${from}`);
+        return { contents: pieces.join(to), loader: 'ts' };
+      });
+    },
+  };
+}
+
+/** The command `simulate` in one file; `remove` it in the end. */
+export interface Bundle {
+  readonly path: string;
+  remove(): Promise<void>;
+}
+
+export async function bundle(mutant: Mutant | null): Promise<Bundle> {
+  const folder = await mkdtemp(join(tmpdir(), 'tickwire-simulation-'));
+  const path = join(folder, 'run.mjs');
+  await build({
+    entryPoints: [fileURLToPath(new URL('run.ts', import.meta.url))],
+    outfile: path,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'silent',
+    plugins: mutant === null ? [] : [planted(mutant)],
+  });
+  return { path, remove: () => rm(folder, { recursive: true }) };
+}
+
+/** What the command says with `--json`. */
+export interface Outcome {
+  readonly runs: number;
+  readonly seconds: number;
+  readonly branches: Readonly<Record<string, number>>;
+  readonly failure: { readonly seed: number; readonly message: string } | null;
+}
+
+/** Runs seeds in a process, until one fails. */
+export function runSeeds({ path }: Bundle, from: number, count: number): Promise<Outcome> {
+  const args = [path, '--seeds', String(count), '--from', String(from), '--json'];
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, args, { maxBuffer: 2 ** 24 }, (error, stdout, stderr) => {
+      if (stdout === '') reject(error ?? new Error(stderr));
+      else resolve(JSON.parse(stdout) as Outcome);
+    });
+  });
+}

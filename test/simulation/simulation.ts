@@ -1,0 +1,436 @@
+// Owns one run: from a seed two nodes on one bus, some venues and clients, and at least 500 steps in which everything that
+// can go wrong does. The tests, the mutants and the command call `simulate`. Invariant: a run depends on its seed alone, and
+// ends only when every client holds what the oracle holds and nothing is left over.
+
+import { MemoryBus } from '../../src/bus/memory.ts';
+import { Instruments } from '../../src/market/instrument.ts';
+import { jsonCodec, msgpackCodec } from '../../src/protocol/codecs.ts';
+import { type Channel, DEPTHS } from '../../src/protocol/frames.ts';
+import { type Branches, branchesOf, noEvents } from './branches.ts';
+import { type Shape, SimulatedClient } from './client.ts';
+import { Kernel, Random } from './kernel.ts';
+import type { LinkOptions } from './link.ts';
+import { type NodeLimits, SimulatedNode } from './node.ts';
+import { Oracle } from './oracle.ts';
+import { define, type Planned, Venue, type VenueStyle } from './venue.ts';
+import type { Active } from './witness.ts';
+
+const STEPS = 500;
+const CLIENTS_MIN = 8;
+const CLIENTS_MAX = 10;
+const GRACE_MS = 100;
+/** Share of runs with a book so long that answers go out in parts. */
+const LONG_BOOK_SHARE = 0.02;
+/** Levels a side of 14 bytes each: more than 16 KB in all. */
+const LONG_BOOK_LEVELS = 700;
+/** Share of runs with a client that speaks JSON, which costs as much as all others. */
+const JSON_SHARE = 0.25;
+const INTERVALS_MS = [0, 0, 0, 10, 50, 100, 250, 500, 1_000];
+const CHANNELS: readonly Channel[] = ['book', 'book', 'book', 'quote', 'trade', 'status'];
+const HEALTH_TIMERS = 1;
+
+/** @throws Error that names the seed and the command that repeats the run. */
+export async function simulate(seed: number): Promise<Branches> {
+  const simulation = new Simulation(seed);
+  try {
+    return await simulation.run();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const again = `again: npm run simulate -- --seed ${seed}`;
+    throw new Error(`seed ${seed}, step ${simulation.step}: ${reason}\n${again}`, { cause: error });
+  }
+}
+
+class Simulation {
+  step = 0;
+  private readonly events = noEvents();
+  private readonly random: Random;
+  private readonly kernel = new Kernel();
+  private readonly oracle = new Oracle();
+  private readonly instruments = new Instruments();
+  private readonly limits: NodeLimits;
+  private readonly bus: MemoryBus;
+  private readonly nodes: readonly SimulatedNode[];
+  private readonly venues: readonly Venue[];
+  private readonly clients: readonly SimulatedClient[];
+  private readonly longest: boolean;
+  private readonly sendMs: number;
+  private intervalMsMax = 0;
+
+  constructor(seed: number) {
+    this.random = new Random(seed);
+    const { random, kernel, instruments } = this;
+    this.longest = random.chance(LONG_BOOK_SHARE);
+    this.sendMs = random.chance(0.2) ? 0.4 : 0;
+    this.limits = {
+      tombstonesMax: random.pick([4, 16, 64, 4_096]),
+      ringFramesMax: random.pick([4, 16, 64]),
+      controlBytesMax: random.chance(0.2) ? 1_024 : 65_536,
+      graceMs: GRACE_MS,
+      staleAfterMs: random.pick([1_500, 60_000]),
+    };
+    this.bus = new MemoryBus({
+      clock: kernel,
+      instruments,
+      newEpoch: () => 1 + random.bits() * 0x1_0000 + random.below(0x1_0000),
+      logEntriesMax: random.pick([4, 32, 1_024]),
+      tombstonesMax: this.limits.tombstonesMax,
+    });
+    this.nodes = ['a', 'b'].map(
+      (name, i) => new SimulatedNode(name, this.bus, instruments, kernel, new Random(seed, 100 + i), this.limits),
+    );
+    this.venues = this.styles().map(
+      (style, i) => new Venue(style, new Random(seed, 200 + i), this.oracle, () => kernel.nowUs()),
+    );
+    this.clients = Array.from({ length: random.between(CLIENTS_MIN, CLIENTS_MAX) }, (_, i) => {
+      const codec = i === CLIENTS_MIN - 1 && random.chance(JSON_SHARE) ? jsonCodec : msgpackCodec;
+      return new SimulatedClient(`${i}`, codec, kernel, new Random(seed, 300 + i), this.oracle);
+    });
+  }
+
+  async run(): Promise<Branches> {
+    for (const { instrument } of this.venues) this.instruments.put(instrument);
+    await this.open();
+    for (this.step = 1; this.step <= STEPS; this.step++) {
+      await this.act();
+      if (this.random.chance(0.6)) await this.kernel.advance(this.pauseMs());
+      if (this.step % 16 === 0) this.checkBounds();
+    }
+    await this.settle();
+    await this.empty();
+    for (const { witness, counters } of this.clients) {
+      this.events['frames checked'] += witness.checks;
+      for (const { ignored, merged, gapped } of counters) {
+        this.events['frames ignored'] += ignored;
+        this.events['updates merged'] += merged;
+        this.events['updates in gaps'] += gapped;
+      }
+    }
+    return branchesOf(this.nodes, this.events);
+  }
+
+  private styles(): VenueStyle[] {
+    const { random } = this;
+    const levelsMax = random.pick([3, 6, 12, 60]);
+    const counted = define({ symbol: 'CNT', priceScale: 2, sizeScale: 3, orderCounts: true });
+    const negative = define({
+      symbol: 'x.NEG-1',
+      priceScale: 1,
+      sizeScale: 0,
+      negativePrices: true,
+      tickSize: 5,
+      lotSize: 10,
+    });
+    const published = define({ symbol: 'PUB', priceScale: 0, sizeScale: 8, quoteSource: 'published' });
+    const wide = define({ symbol: 'WIDE', priceScale: 8, sizeScale: 8, tickSize: 1 });
+    return [
+      { instrument: counted, midTicks: 5_000, levelsMax, lots: lots(20, 1) },
+      { instrument: negative, midTicks: random.between(-10, 10), levelsMax, lots: lots(9, 1) },
+      { instrument: published, midTicks: 300, levelsMax: random.pick([2, 8]), lots: lots(20, 977) },
+      {
+        instrument: wide,
+        midTicks: 2 ** 34,
+        levelsMin: this.longest ? LONG_BOOK_LEVELS : 1,
+        levelsMax: this.longest ? LONG_BOOK_LEVELS + 200 : levelsMax,
+        lots: lots(20, 2 ** 31 + 7),
+      },
+    ];
+  }
+
+  /** Books are published, clients connect; the first two want the same, and every depth is wanted by somebody. */
+  private async open(): Promise<void> {
+    for (const venue of this.venues) if (this.random.chance(0.8)) await this.publish(venue.snapshot());
+    if (this.longest) await this.publish(this.venues[3]!.snapshot());
+    for (const [i, client] of this.clients.entries()) {
+      client.connect(this.random.pick(this.nodes), this.linkOptions());
+      const symbol = this.longest ? 'WIDE' : this.venues[i % this.venues.length]!.symbol;
+      client.subscribe('book', [symbol], { depth: DEPTHS[i % DEPTHS.length]!, interval: 0, mode: 'live' });
+      if (i < 2) {
+        client.subscribe('book', ['CNT'], { depth: 0, interval: 0, mode: 'live' });
+        client.subscribe('trade', ['CNT', 'PUB'], { depth: 0, interval: 0, mode: 'live' });
+      } else this.subscribe(client);
+    }
+    await this.kernel.advance(5);
+  }
+
+  private async act(): Promise<void> {
+    const { random } = this;
+    const drawn = random.below(1_000);
+    const client = this.someClient();
+    const venue = random.pick(this.venues);
+    if (drawn < 690) return this.trade(venue);
+    if (drawn < 705) return this.publishBatch();
+    if (drawn < 711) return this.burst(venue);
+    if (drawn < 721) return this.publish(venue.refresh());
+    if (drawn < 771) return this.stall(client);
+    if (drawn < 831) return this.reshape(client);
+    if (drawn < 848) return this.subscribe(client);
+    if (drawn < 865) return this.unsubscribe(client);
+    if (drawn < 877) return this.resync(client);
+    if (drawn < 910) return this.reconnect(client);
+    if (drawn < 925) return client.chat();
+    if (drawn < 935) return this.changeInstrument(venue);
+    if (drawn < 938) return this.list(venue);
+    if (drawn < 941) return this.kernel.shiftWall(random.between(-5_000, 5_000));
+    if (drawn < 947) {
+      random.pick(this.nodes).busy = random.chance(0.5) ? 0.9 : 0;
+      return;
+    }
+    return this.kernel.advance(random.between(1, 200));
+  }
+
+  /** Rather one in trouble: what happens while a client is behind is what goes wrong. */
+  private someClient(): SimulatedClient {
+    const { random, clients } = this;
+    const behind = random.chance(0.4) ? clients.filter(({ live }) => live?.connection.backlogged === true) : [];
+    return random.pick(behind.length > 0 ? behind : clients);
+  }
+
+  /** In runs with a long book rather that: its answers go out in parts. */
+  private someActive(client: SimulatedClient): Active | undefined {
+    const { random } = this;
+    const { active } = client;
+    const long = this.longest && random.chance(0.5) ? active.filter(isLongBook) : [];
+    return random.pick(long.length > 0 ? long : active);
+  }
+
+  private pauseMs(): number {
+    const drawn = this.random.below(100);
+    if (drawn < 35) return 0;
+    if (drawn < 80) return this.random.between(1, 5);
+    if (drawn < 96) return this.random.between(5, 40);
+    return this.random.between(50, drawn < 99 ? 400 : 1_500);
+  }
+
+  private linkOptions(): LinkOptions {
+    const { random, sendMs } = this;
+    const slow = random.chance(this.longest ? 0.6 : 0.25);
+    return {
+      latencyMs: random.pick([0, 0, 1, 5, 40]),
+      bytesPerMs: slow ? random.pick([2, 20, 200]) : Number.POSITIVE_INFINITY,
+      bufferBytesMax: random.pick([0, 0, 500, 20_000]),
+      sendMs,
+    };
+  }
+
+  private shape(channel: Channel): Shape {
+    const { random } = this;
+    if (random.chance(0.2)) return { depth: 0, interval: 0, mode: 'raw' };
+    const interval = random.chance(0.002) ? 60_000 : random.pick(INTERVALS_MS);
+    this.intervalMsMax = Math.max(this.intervalMsMax, interval);
+    if (channel !== 'book' || (this.longest && random.chance(0.5))) return { depth: 0, interval, mode: 'live' };
+    return { depth: random.pick(DEPTHS), interval, mode: 'live' };
+  }
+
+  private async publish(planned: Planned): Promise<void> {
+    await this.publishAll([planned]);
+  }
+
+  private async publishBatch(): Promise<void> {
+    await this.publishAll(this.venues.filter(() => this.random.chance(0.6)).map((venue) => venue.next()));
+  }
+
+  /** What a venue does by itself; one that was delisted or began anew mostly comes to its senses. */
+  private async trade(venue: Venue): Promise<void> {
+    if (!venue.listed && this.random.chance(0.4)) this.list(venue);
+    const begins = this.oracle.now('book', venue.symbol) === undefined && this.random.chance(0.5);
+    await this.publish(begins ? venue.snapshot() : venue.next());
+  }
+
+  /** More than a ring holds, within one turn. */
+  private async burst(venue: Venue): Promise<void> {
+    this.events.bursts += 1;
+    const trades = this.random.chance(0.4);
+    const count = Math.min(this.limits.ringFramesMax, 20) + this.random.between(1, 5);
+    for (let i = 0; i < count; i++) await this.publish(trades ? venue.trade() : venue.delta(this.random.between(0, 2)));
+  }
+
+  private async publishAll(planned: readonly Planned[]): Promise<void> {
+    const publishUs = this.kernel.nowUs();
+    const answers = await this.bus.publish(planned.map(({ publication }) => publication));
+    for (const [i, answer] of answers.entries()) {
+      const { publication, refusal } = planned[i]!;
+      const { symbol, update, exchangeUs } = publication;
+      const code = 'refused' in answer ? answer.refused.code : null;
+      if (code !== refusal) throw new Error(`${symbol}: ${JSON.stringify(update)} gave ${code}, not ${refusal}`);
+      this.events[code === null ? 'updates published' : 'publications refused'] += 1;
+      if (code === null) this.oracle.record(symbol, update, answer, { exchangeUs, publishUs });
+    }
+  }
+
+  private stall(client: SimulatedClient): void {
+    const { live } = client;
+    if (live === null) return;
+    this.events['link stalls'] += 1;
+    live.link.stall();
+    const shortMs = this.random.between(1, 60);
+    this.kernel.after(this.random.chance(0.7) ? shortMs : shortMs * 50, () => live.link.unstall());
+  }
+
+  private subscribe(client: SimulatedClient): void {
+    const channel = this.random.pick(CHANNELS);
+    const symbols = this.venues.filter(() => this.random.chance(0.3)).map(({ symbol }) => symbol);
+    if (symbols.length === 0) return;
+    const more = channel === 'trade' && this.random.chance(0.5) ? { last: this.random.below(10) } : {};
+    client.subscribe(channel, symbols, this.shape(channel), more);
+  }
+
+  private reshape(client: SimulatedClient): void {
+    const active = this.someActive(client);
+    if (active === undefined) return;
+    this.events['changes of shape'] += 1;
+    const { channel, symbol } = active;
+    client.subscribe(channel, [symbol], this.shape(channel));
+  }
+
+  private unsubscribe(client: SimulatedClient): void {
+    const active = client.active;
+    if (active.length < 2) return;
+    const { channel, symbol } = this.random.pick(active);
+    client.unsubscribe(channel, [symbol]);
+    if (this.random.chance(0.3)) client.subscribe(channel, [symbol], this.shape(channel));
+  }
+
+  private resync(client: SimulatedClient): void {
+    const active = this.someActive(client);
+    if (active === undefined) return;
+    this.events['resync requests'] += 1;
+    const { channel, symbol } = active;
+    client.resync(channel, [symbol]);
+  }
+
+  private reconnect(client: SimulatedClient): void {
+    const { random } = this;
+    if (client.live !== null) {
+      const before = client.live.node;
+      client.disconnect(random.pick([0, 1, 50, 2_000]));
+      // Often it is gone for a while: then it is this step's chance to come back that counts.
+      if (random.chance(0.5)) this.comeBack(client, random.chance(0.5) ? before : this.otherThan(before));
+    } else this.comeBack(client, random.pick(this.nodes));
+  }
+
+  private comeBack(client: SimulatedClient, node: SimulatedNode): void {
+    const { random } = this;
+    const tampering = random.pick(['none', 'none', 'none', 'none', 'future', 'foreign'] as const);
+    if (tampering === 'future') this.events['cursors from the future'] += 1;
+    if (tampering === 'foreign') this.events['foreign cursors'] += 1;
+    const same = client.lastNode === node;
+    this.events[same ? 'reconnects to the same node' : 'reconnects to the other node'] += 1;
+    client.connect(node, this.linkOptions(), tampering);
+  }
+
+  private otherThan(node: SimulatedNode): SimulatedNode {
+    return this.nodes.find((other) => other !== node)!;
+  }
+
+  private changeInstrument(venue: Venue): void {
+    if (!venue.listed) return;
+    const { random } = this;
+    const { instrument } = venue;
+    const drawn = random.below(10);
+    if (drawn < 5) {
+      this.events['tick changes'] += 1;
+      return this.put(venue, { ...instrument, tickSize: random.pick([1, 2, 5]) });
+    }
+    if (drawn < 7) return this.put(venue, { ...instrument, priceScale: instrument.priceScale === 2 ? 1 : 2 });
+    if (drawn < 8) return this.put(venue, { ...instrument, sizeScale: (instrument.sizeScale + 1) % 9 });
+    if (drawn < 9) return this.put(venue, { ...instrument, orderCounts: !instrument.orderCounts });
+    const quoteSource = instrument.quoteSource === 'book' ? 'published' : 'book';
+    this.put(venue, { ...instrument, quoteSource });
+  }
+
+  private put(venue: Venue, instrument: Venue['instrument']): void {
+    const { instrument: before } = venue;
+    const renews =
+      before.priceScale !== instrument.priceScale ||
+      before.sizeScale !== instrument.sizeScale ||
+      before.orderCounts !== instrument.orderCounts;
+    if (renews) {
+      this.events['epochs renewed'] += 1;
+      this.oracle.renew(venue.symbol);
+    }
+    venue.changeTo(instrument);
+    this.instruments.put(instrument);
+  }
+
+  private list(venue: Venue): void {
+    if (venue.listed) {
+      this.events.delisted += 1;
+      this.oracle.renew(venue.symbol);
+      this.instruments.delist(venue.symbol);
+    } else {
+      this.events['listed again'] += 1;
+      this.instruments.put(venue.instrument);
+    }
+    venue.listed = !venue.listed;
+  }
+
+  private checkBounds(): void {
+    for (const node of this.nodes) {
+      if (node.mistakes.length > 0) throw node.mistakes[0];
+      for (const connection of node.connections) {
+        if (connection.dueCount !== 0) throw new Error(`connection ${connection.id} has answers due between turns`);
+        if (connection.queuedBytes > this.limits.controlBytesMax + QUEUED_BYTES_MAX) {
+          throw new Error(`connection ${connection.id} queues ${connection.queuedBytes} bytes`);
+        }
+      }
+    }
+  }
+
+  /** All links are mended and time passes: everybody must come to hold what there is. */
+  private async settle(): Promise<void> {
+    for (const node of this.nodes) {
+      node.uplink.reliable = true;
+      node.busy = 0;
+    }
+    for (const client of this.clients) {
+      client.live?.link.free();
+      if (client.live === null) this.comeBack(client, this.random.pick(this.nodes));
+      client.live!.link.free();
+    }
+    await this.kernel.advance(1_500);
+    for (const client of this.clients) if (client.live === null) this.comeBack(client, this.random.pick(this.nodes));
+    await this.kernel.advance(1_500 + this.longestIntervalMs);
+    for (const client of this.clients) this.checkSettled(client);
+  }
+
+  private checkSettled(client: SimulatedClient): void {
+    for (const active of client.active) {
+      const { channel, symbol } = active;
+      const venue = this.venues.find((each) => each.symbol === symbol)!;
+      if (!venue.listed) throw new Error(`client ${client.name}: subscribed to ${symbol}, which is not listed`);
+      const derived = channel === 'quote' && venue.instrument.quoteSource === 'book';
+      client.witness.settled(active, client.live!.stream.find(channel, symbol), derived ? 'book' : channel);
+    }
+  }
+
+  private get longestIntervalMs(): number {
+    return Math.max(0, ...this.clients.flatMap(({ active }) => active.map(({ intervalMs }) => intervalMs)));
+  }
+
+  /** Everybody leaves: nothing may be left but the nodes' own timers. */
+  private async empty(): Promise<void> {
+    for (const client of this.clients) client.disconnect(1);
+    await this.kernel.advance(4 * GRACE_MS + 2_000 + this.intervalMsMax);
+    for (const { name, topics, uplink, connections } of this.nodes) {
+      if (topics.size !== 0) throw new Error(`node ${name} keeps ${topics.size} topics`);
+      if (uplink.listeners !== 0) throw new Error(`node ${name} keeps ${uplink.listeners} places on the bus`);
+      if (connections.size !== 0) throw new Error(`node ${name} keeps ${connections.size} connections`);
+    }
+    const timers = this.nodes.length * HEALTH_TIMERS;
+    if (this.kernel.pending !== timers) throw new Error(`${this.kernel.pending} timers are left, not ${timers}`);
+    this.checkBounds();
+  }
+}
+
+/** A few sizes only: the oracle hashes slowly, and remembers what it has hashed. */
+function lots(count: number, step: number): number[] {
+  return Array.from({ length: count }, (_, i) => (i + 1) * step);
+}
+
+function isLongBook({ channel, symbol }: Active): boolean {
+  return channel === 'book' && symbol === 'WIDE';
+}
+
+/** A socket's own buffer and the last message that it took. */
+const QUEUED_BYTES_MAX = 20_000 + 65_536;

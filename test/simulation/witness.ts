@@ -1,0 +1,364 @@
+// Owns the checking of one client: every frame that its stream applies is held against the oracle at once.
+// The simulated client hands it to the stream as handlers. Invariant: it believes nothing of the code under test but what
+// arrived: acknowledgements say what is subscribed, frames what is held.
+
+import type { LocalBook } from '../../src/client/local-book.ts';
+import type { ClientStream, Held, StreamHandlers } from '../../src/client/stream.ts';
+import type { LadderLevel } from '../../src/market/ladder.ts';
+import type {
+  AckFrame,
+  BookFrame,
+  Channel,
+  Frame,
+  GapFrame,
+  Mode,
+  QuoteFrame,
+  ResetFrame,
+  Stamp,
+  StatusFrame,
+  TradeFrame,
+} from '../../src/protocol/frames.ts';
+import {
+  EMPTY_BOOK,
+  type History,
+  LIVE,
+  type NaiveBook,
+  type NaiveLevel,
+  NO_QUOTE,
+  type Oracle,
+  type UpdateChannel,
+} from './oracle.ts';
+
+/** A subscription as the node acknowledged it. */
+export interface Active {
+  readonly channel: Channel;
+  readonly symbol: string;
+  depth: number;
+  intervalMs: number;
+  mode: Mode;
+}
+
+/** What the client was told of one topic so far. */
+interface Ledger {
+  epoch: number;
+  /** The update up to which everything is accounted for; -1: nothing yet. */
+  seq: number;
+  /** A fresh start was announced; what comes next replaces. */
+  fresh: boolean;
+  /** A change-over: the next answer may be merged even in raw mode. */
+  mayMerge: boolean;
+  /** `seq` and the stream's counters when the count began; what snapshots and resets have covered since. */
+  baseSeq: number;
+  baseCount: number;
+  covered: number;
+}
+
+/** Books longer than this are compared level by level only now and then; their checksum always. */
+const ALWAYS_COMPARED_MAX = 200;
+const LONG_COMPARED_EVERY = 16;
+
+export class Witness {
+  /** By `channel:symbol`. */
+  readonly active = new Map<string, Active>();
+  /** Requests that were not answered yet, in their order, with the channel, which acknowledgements don't repeat. */
+  readonly requests = new Map<number, Channel | null>();
+  /** Frames that were checked. */
+  checks = 0;
+  /** By `channel:symbol`, kept from one connection to the next, and by the topic ids of this one. */
+  private ledgers = new Map<string, Ledger>();
+  private readonly byTopic = new Map<number, Ledger>();
+  private longBooks = 0;
+
+  constructor(
+    private readonly name: string,
+    private readonly oracle: Oracle,
+  ) {}
+
+  readonly handlers: StreamHandlers = {
+    ack: (frame) => this.acknowledged(frame),
+    pong: ({ id }) => this.answered(id),
+    error: ({ code, message }) => this.fail(`an error: ${code} ${message}`),
+    topic: (held) => this.announced(held),
+    book: (held, book, frame) => this.book(held, book, frame),
+    quote: (held, frame) => this.quote(held, frame),
+    trade: (held, frame) => this.trade(held, frame),
+    status: (held, frame) => this.status(held, frame),
+    gap: (held, frame) => this.gap(held, frame),
+    reset: (held, frame) => this.reset(held, frame),
+    end: (held) => this.ended(held),
+    resync: (held, reason) => this.fail(`${nameOf(held)}: the client found a ${reason} by itself`),
+  };
+
+  /** The frames of one message, after the stream took them: none may be of a topic that is not subscribed to. */
+  received(frames: readonly Frame[], stream: ClientStream): void {
+    if (frames.some((frame) => frame.type === 'end' || (frame.type === 'ack' && frame.op === 'unsubscribe'))) return;
+    for (const frame of frames) {
+      const foreign = 'topic' in frame && !stream.held.has(frame.topic);
+      if (foreign) this.fail(`a ${frame.type} frame of topic ${frame.topic}, which is not held`);
+    }
+  }
+
+  /** The connection is gone. `keeps` says of what a cursor can be made, and whether it is of a whole state. */
+  disconnected(keeps: (active: Active) => 'whole' | 'cut' | 'nothing'): void {
+    const kept = new Map<string, Ledger>();
+    for (const [key, active] of this.active) {
+      const ledger = this.ledgers.get(key);
+      const keeping = keeps(active);
+      if (ledger === undefined || keeping === 'nothing') continue;
+      kept.set(key, ledger);
+      // Raw books are full: one cut to a depth is widened first.
+      if (keeping === 'cut') ledger.mayMerge = true;
+    }
+    this.ledgers = kept;
+    this.byTopic.clear();
+    this.active.clear();
+    this.requests.clear();
+  }
+
+  /** At the end everybody holds the newest there is; `source` is the channel from which the topic's updates come. */
+  settled({ channel, symbol, depth, mode }: Active, held: Held | undefined, source: UpdateChannel): void {
+    if (held?.valid !== true) return this.fail(`${channel}:${symbol}: nothing is held at the end`);
+    const newest = this.oracle.now(source, symbol);
+    if (newest === undefined) {
+      if (held.seq !== 0) this.fail(`${nameOf(held)}: holds seq ${held.seq} where nothing was published`);
+      return;
+    }
+    if (newest.epoch !== held.topic.epoch) {
+      return this.fail(`${nameOf(held)}: holds epoch ${held.topic.epoch} at the end, not ${newest.epoch}`);
+    }
+    if (channel === 'book') {
+      if (held.book!.depth !== depth) this.fail(`${nameOf(held)}: depth ${held.book!.depth} at the end, not ${depth}`);
+      this.compareBook(held, held.book!, newest.newestBook, depth, true);
+    } else if (channel === 'quote' && !sameQuote(held.quote!, quoteAt(newest, newest.newestSeq)!)) {
+      this.fail(`${nameOf(held)}: not the newest quote at the end`);
+    }
+    // Only what a view does not show may be missing.
+    const showsAll = channel === 'book' ? mode === 'raw' : source === channel;
+    if (showsAll && held.seq !== newest.newestSeq) {
+      this.fail(`${nameOf(held)}: seq ${held.seq} at the end, not ${newest.newestSeq}`);
+    }
+  }
+
+  private acknowledged({ id, op, accepted, refused }: AckFrame): void {
+    const channel = this.answered(id);
+    if (channel === null) return;
+    for (const { symbol, code } of refused) {
+      if (code !== 'unknown-symbol' && code !== 'not-subscribed') this.fail(`${op} ${symbol} refused: ${code}`);
+    }
+    for (const { symbol, depth, intervalMs, mode } of accepted) {
+      const key = `${channel}:${symbol}`;
+      if (op === 'unsubscribe') {
+        this.active.delete(key);
+        this.ledgers.delete(key);
+      } else if (op === 'subscribe') this.subscribed(key, { channel, symbol, depth, intervalMs, mode });
+    }
+  }
+
+  /** Every request is answered once, in order. */
+  private answered(id: number): Channel | null {
+    const [next] = this.requests.keys();
+    if (next !== id) this.fail(`request ${id} was answered, ${next} was next`);
+    const channel = this.requests.get(id) ?? null;
+    this.requests.delete(id);
+    return channel;
+  }
+
+  private subscribed(key: string, wanted: Active): void {
+    const before = this.active.get(key);
+    this.active.set(key, wanted);
+    const ledger = this.ledgers.get(key);
+    if (ledger !== undefined && before !== undefined && wanted.mode === 'raw' && before.mode !== 'raw') {
+      ledger.mayMerge = true;
+    }
+  }
+
+  private announced(held: Held): void {
+    const key = nameOf(held);
+    const { topic, epoch } = held.topic;
+    const before = this.ledgers.get(key);
+    const goesOn = before?.epoch === epoch;
+    const start = { epoch, seq: -1, fresh: true, mayMerge: false, baseSeq: -1, baseCount: 0, covered: 0 };
+    const ledger = goesOn ? before : start;
+    this.ledgers.set(key, ledger);
+    this.byTopic.set(topic, ledger);
+  }
+
+  private ended(held: Held): void {
+    this.active.delete(nameOf(held));
+    this.ledgers.delete(nameOf(held));
+  }
+
+  private book(held: Held, book: LocalBook, frame: BookFrame): void {
+    const history = this.historyOf(held, 'book', frame);
+    const naive = history === undefined ? EMPTY_BOOK : history.books[frame.seq]!;
+    if (frame.checksum !== naive.checksum(frame.depth)) {
+      this.fail(`${nameOf(held)}: checksum ${frame.checksum} at seq ${frame.seq} depth ${frame.depth}`);
+    }
+    this.compareBook(held, book, naive, frame.depth, false);
+    this.stepTo(held, frame, (seq) => seq);
+  }
+
+  private quote(held: Held, frame: QuoteFrame): void {
+    const history = this.historyOf(held, null, frame);
+    const quote = history === undefined ? NO_QUOTE : quoteAt(history, frame.seq);
+    if (quote === undefined || !sameQuote(frame, quote)) {
+      this.fail(`${nameOf(held)}: quote at seq ${frame.seq} is ${JSON.stringify(frame)}, not ${JSON.stringify(quote)}`);
+    }
+    // A derived quote's numbers jump over updates of the book that it does not show.
+    this.stepTo(held, frame, (seq) => {
+      if (history?.channel !== 'book') return seq;
+      const before = quoteAt(history, seq)!;
+      let next = seq;
+      while (next + 1 < frame.seq && sameQuote(before, quoteAt(history, next + 1)!)) next += 1;
+      return next;
+    });
+  }
+
+  private status(held: Held, frame: StatusFrame): void {
+    const history = this.historyOf(held, 'status', frame);
+    const { status, reason } = history === undefined ? LIVE : history.statuses[frame.seq]!;
+    if (frame.status !== status || frame.reason !== reason)
+      this.fail(`${nameOf(held)}: ${frame.status} at ${frame.seq}`);
+    this.stepTo(held, frame, (seq) => seq);
+  }
+
+  private trade(held: Held, frame: TradeFrame): void {
+    const ledger = this.ledger(held);
+    const trade = this.historyOf(held, 'trade', frame)?.trades[frame.seq] ?? null;
+    if (trade === null) return this.fail(`${nameOf(held)}: a trade at seq ${frame.seq} that never was`);
+    const { id, tradeKind, side, price, size } = trade;
+    const same = frame.id === (id ?? frame.seq) && frame.kind === tradeKind && frame.side === side;
+    if (!same || frame.price !== price || frame.size !== size)
+      this.fail(`${nameOf(held)}: another trade at ${frame.seq}`);
+    if (frame.seq !== ledger.seq + 1) this.fail(`${nameOf(held)}: trade ${frame.seq} after ${ledger.seq}`);
+    ledger.seq = frame.seq;
+    this.account(held, ledger);
+  }
+
+  private gap(held: Held, { firstSeq, lastSeq }: GapFrame): void {
+    const ledger = this.ledger(held);
+    if (firstSeq > ledger.seq + 1) this.fail(`${nameOf(held)}: gap from ${firstSeq} after ${ledger.seq}`);
+    if (lastSeq < firstSeq || lastSeq < ledger.seq) this.fail(`${nameOf(held)}: gap from ${firstSeq} to ${lastSeq}`);
+    ledger.seq = lastSeq;
+    // A state stays what it is until the reset that follows.
+    if (held.topic.channel === 'trade') this.account(held, ledger);
+    else ledger.fresh = true;
+  }
+
+  private reset(held: Held, { seq }: ResetFrame): void {
+    const ledger = this.ledger(held);
+    ledger.fresh = true;
+    if (held.topic.channel !== 'trade') return;
+    this.cover(held, ledger, seq);
+    ledger.fresh = false;
+  }
+
+  /** A frame moved the client on to `frame.seq`; `lastUnshown` gives the last update after `seq` that it had no need to be shown. */
+  private stepTo(held: Held, frame: Stamp, lastUnshown: (seq: number) => number): void {
+    const ledger = this.ledger(held);
+    const active = this.active.get(nameOf(held));
+    if (frame.fromSeq === 0 && (ledger.fresh || ledger.seq < 0 || active?.mode !== 'raw')) {
+      this.cover(held, ledger, frame.seq);
+    } else {
+      if (ledger.fresh) this.fail(`${nameOf(held)}: a difference where a fresh start was announced`);
+      const merges = frame.seq > lastUnshown(ledger.seq) + 1;
+      if (merges && active?.mode === 'raw' && !ledger.mayMerge) {
+        this.fail(`${nameOf(held)}: raw, but merged from ${ledger.seq} to ${frame.seq}`);
+      }
+      // A frame that replaces is not counted by the stream.
+      if (frame.fromSeq === 0) ledger.covered += frame.seq - ledger.seq;
+      ledger.seq = frame.seq;
+      this.account(held, ledger);
+    }
+    ledger.fresh = false;
+    ledger.mayMerge = false;
+  }
+
+  /** What came before `seq` is covered by a fresh start. */
+  private cover(held: Held, ledger: Ledger, seq: number): void {
+    if (ledger.seq < 0 || seq < ledger.seq) {
+      ledger.baseSeq = seq;
+      ledger.baseCount = countOf(held);
+      ledger.covered = 0;
+    } else ledger.covered += seq - ledger.seq;
+    ledger.seq = seq;
+    this.account(held, ledger);
+  }
+
+  /** Published = delivered + merged + named in gaps + covered by fresh starts. */
+  private account(held: Held, { seq, baseSeq, baseCount, covered }: Ledger): void {
+    const counted = countOf(held) - baseCount + covered;
+    if (counted !== seq - baseSeq) {
+      this.fail(`${nameOf(held)}: ${counted} updates accounted for from ${baseSeq} to ${seq}`);
+    }
+    if (held.seq !== seq) this.fail(`${nameOf(held)}: the stream holds ${held.seq}, ${seq} arrived`);
+  }
+
+  private ledger(held: Held): Ledger {
+    const ledger = this.byTopic.get(held.topic.topic);
+    if (ledger === undefined) throw new Error(`${nameOf(held)} was not announced`);
+    if (ledger.epoch !== held.topic.epoch) this.fail(`${nameOf(held)}: another epoch without a topic frame`);
+    return ledger;
+  }
+
+  /** The history of the frame's epoch, after its stamps were checked; undefined where nothing was ever published. */
+  private historyOf(held: Held, channel: string | null, frame: Stamp): History | undefined {
+    this.checks += 1;
+    const history = this.oracle.history(held.topic.epoch);
+    const stamps = history?.stamps[frame.seq];
+    if (history !== undefined && history.symbol !== held.topic.symbol) this.fail(`${nameOf(held)}: a foreign epoch`);
+    if (history !== undefined && channel !== null && history.channel !== channel) {
+      this.fail(`${nameOf(held)}: an epoch of ${history.channel}`);
+    }
+    if (stamps === undefined) {
+      if (frame.seq > 0) this.fail(`${nameOf(held)}: seq ${frame.seq} was never published`);
+    } else if (stamps.exchangeUs !== frame.exchangeUs || stamps.publishUs !== frame.publishUs) {
+      this.fail(`${nameOf(held)}: stamps of another update at seq ${frame.seq}`);
+    }
+    return history;
+  }
+
+  private compareBook(held: Held, book: LocalBook, naive: NaiveBook, depth: number, always: boolean): void {
+    if (book.checksum !== naive.checksum(depth)) this.fail(`${nameOf(held)}: the book differs at seq ${held.seq}`);
+    const long = book.bids.length + book.asks.length > ALWAYS_COMPARED_MAX;
+    if (long && !always && ++this.longBooks % LONG_COMPARED_EVERY !== 0) return;
+    const counts = held.topic.stride === 3;
+    if (!sameSide(book.bids, naive.bids, depth, counts) || !sameSide(book.asks, naive.asks, depth, counts)) {
+      this.fail(`${nameOf(held)}: the book's levels differ at seq ${held.seq} depth ${depth}`);
+    }
+  }
+
+  private fail(what: string): never {
+    throw new Error(`client ${this.name}, ${what}`);
+  }
+}
+
+export function nameOf({ topic }: Held): string {
+  return `${topic.channel}:${topic.symbol}`;
+}
+
+function countOf({ counters }: Held): number {
+  return counters.delivered + counters.merged + counters.gapped;
+}
+
+function quoteAt(history: History, seq: number): Pick<QuoteFrame, QuoteField> | undefined {
+  return history.channel === 'book' ? history.derivedQuote(seq) : history.quotes[seq];
+}
+
+type QuoteField = 'bidPrice' | 'bidSize' | 'askPrice' | 'askSize';
+
+function sameQuote(a: Pick<QuoteFrame, QuoteField>, b: Pick<QuoteFrame, QuoteField>): boolean {
+  return a.bidPrice === b.bidPrice && a.bidSize === b.bidSize && a.askPrice === b.askPrice && a.askSize === b.askSize;
+}
+
+/** The client's side, best last, against the oracle's, best first. */
+function sameSide(held: readonly LadderLevel[], naive: readonly NaiveLevel[], depth: number, counts: boolean): boolean {
+  const shown = depth === 0 ? naive.length : Math.min(depth, naive.length);
+  if (held.length !== shown) return false;
+  for (let i = 0; i < shown; i++) {
+    const a = held[shown - 1 - i]!;
+    const b = naive[i]!;
+    if (a.price !== b.price || a.size !== b.size || a.count !== (counts ? b.count : 0)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,185 @@
+// Owns a gateway without network: the real bus, topics, flush and sessions on the virtual clock, with fake sockets in front.
+// The tests of topics and sessions start one each. Invariant: time passes and turns run only in `settle` and `advance`.
+
+import { MemoryBus } from '../../src/bus/memory.ts';
+import { ClientStream, type Held } from '../../src/client/stream.ts';
+import { defineInstrument, type InstrumentDefinition, Instruments } from '../../src/market/instrument.ts';
+import type { Update } from '../../src/market/update.ts';
+import type { Message, SendResult, Socket } from '../../src/ports/socket.ts';
+import type { Codec } from '../../src/protocol/codec.ts';
+import { msgpackCodec } from '../../src/protocol/codecs.ts';
+import type { Channel, Frame } from '../../src/protocol/frames.ts';
+import { Connection, type ConnectionCounters } from '../../src/sessions/connection.ts';
+import { Sessions } from '../../src/sessions/session.ts';
+import { Flush } from '../../src/topics/flush.ts';
+import { Topics } from '../../src/topics/topics.ts';
+import { Kernel } from '../simulation/kernel.ts';
+
+export const LIMITS = {
+  tombstonesMax: 4_096,
+  ringFramesMax: 1_024,
+  controlBytesMax: 65_536,
+  graceMs: 10_000,
+  staleAfterMs: 1_000_000_000,
+  requestBytesMax: 65_536,
+  symbolsPerRequestMax: 100,
+  subscriptionsMax: 100,
+};
+
+/** A client: the socket that the gateway sends into, and behind it what a real client would hold. */
+export class FakeClient implements Socket {
+  readonly connection: Connection;
+  readonly stream: ClientStream;
+  /** Every frame that arrived, in order. */
+  readonly frames: Frame[] = [];
+  /** What the gateway handed over, the very objects, and when. */
+  readonly handed: Message[] = [];
+  readonly handedAtMs: number[] = [];
+  closedWith: { readonly code: number; readonly reason: string } | null = null;
+  /** Messages that it takes until it is backlogged. */
+  room = Number.POSITIVE_INFINITY;
+  /** What a send costs the gateway. */
+  sendMs = 0;
+  private backlogged = false;
+
+  constructor(
+    private readonly station: Station,
+    readonly codec: Codec,
+    id: string,
+  ) {
+    const { flush, topics, counters, limits } = station;
+    this.connection = new Connection({ id, socket: this, codec, flush, topics, limits, counters });
+    this.stream = new ClientStream(codec, (message) => this.request(message));
+  }
+
+  /** Hands a message to the gateway in its next turn. */
+  request(message: Uint8Array, binary = this.codec.binary): void {
+    const { kernel, sessions } = this.station;
+    kernel.soon(() => {
+      if (!this.connection.closed) sessions.receive(this.connection, message, binary);
+    });
+  }
+
+  send(message: Message): SendResult {
+    if (this.closedWith !== null) return 'closed';
+    if (this.backlogged) throw new Error('a message was sent into a backlogged socket');
+    const { kernel } = this.station;
+    kernel.spend(this.sendMs);
+    this.handed.push(message);
+    this.handedAtMs.push(kernel.nowMs());
+    const copy = message instanceof ArrayBuffer ? message.slice(0) : message.slice();
+    this.frames.push(...this.stream.receive(new Uint8Array(copy)));
+    this.room -= 1;
+    this.backlogged = this.room <= 0;
+    return this.backlogged ? 'backlogged' : 'sent';
+  }
+
+  close(code: number, reason: string): void {
+    this.closedWith ??= { code, reason };
+  }
+
+  bufferedBytes(): number {
+    return 0;
+  }
+
+  /** The socket is empty again and takes `room` more messages. */
+  drain(room = Number.POSITIVE_INFINITY): void {
+    this.room = room;
+    this.backlogged = false;
+    this.connection.drained();
+  }
+
+  held(channel: Channel, symbol: string): Held {
+    const held = this.stream.find(channel, symbol);
+    if (held === undefined) throw new Error(`nothing is held of ${channel}:${symbol}`);
+    return held;
+  }
+
+  /** Frames of one type, in the order in which they came. */
+  of<T extends Frame['type']>(type: T): Extract<Frame, { type: T }>[] {
+    return this.frames.filter((frame): frame is Extract<Frame, { type: T }> => frame.type === type);
+  }
+
+  /** Forgets what came so far. */
+  clear(): void {
+    this.frames.length = 0;
+    this.handed.length = 0;
+    this.handedAtMs.length = 0;
+  }
+}
+
+export class Station {
+  readonly kernel = new Kernel();
+  readonly instruments = new Instruments();
+  readonly counters: ConnectionCounters = { stalls: 0, drains: 0, pumps: 0, slowControlCloses: 0 };
+  /** Codes of all refusals, in order. */
+  readonly refusals: string[] = [];
+  readonly limits: typeof LIMITS;
+  readonly bus: MemoryBus;
+  readonly flush: Flush;
+  readonly topics: Topics;
+  readonly sessions: Sessions;
+  readonly clients: FakeClient[] = [];
+  /** Share of time that the process claims to be busy. */
+  busy = 0;
+  private epochs = 0;
+
+  constructor(limits: Partial<typeof LIMITS> = {}) {
+    this.limits = { ...LIMITS, ...limits };
+    const { kernel, instruments } = this;
+    const [clock, timers] = [kernel, kernel];
+    this.bus = new MemoryBus({ clock, instruments, newEpoch: () => ++this.epochs, logEntriesMax: 1_024 });
+    this.flush = new Flush({ clock, timers, busy: () => this.busy });
+    const { bus, flush } = this;
+    const onError = (error: unknown): never => {
+      throw error;
+    };
+    this.topics = new Topics({ bus, instruments, clock, timers, flush, onError, ...this.limits });
+    this.sessions = new Sessions({
+      instruments,
+      topics: this.topics,
+      flush,
+      clock,
+      limits: this.limits,
+      server: 'station',
+      onRefusal: (code) => this.refusals.push(code),
+    });
+    instruments.watch((event) => {
+      const connections = this.clients.map(({ connection }) => connection);
+      this.sessions.instrumentChanged(connections, event);
+    });
+  }
+
+  list(symbol: string, definition: Partial<InstrumentDefinition> = {}): void {
+    const instrument = defineInstrument({ symbol, priceScale: 0, sizeScale: 0, ...definition });
+    if (typeof instrument === 'string') throw new Error(instrument);
+    this.instruments.put(instrument);
+  }
+
+  connect(codec: Codec = msgpackCodec): FakeClient {
+    const client = new FakeClient(this, codec, `c${this.clients.length}`);
+    this.clients.push(client);
+    return client;
+  }
+
+  /** Publishes within this turn. @throws Error where the bus refuses. */
+  async publish(symbol: string, ...updates: Update[]): Promise<void> {
+    const answers = await this.bus.publish(updates.map((update) => ({ symbol, update, exchangeUs: null })));
+    for (const answer of answers) if ('refused' in answer) throw new Error(answer.refused.message);
+  }
+
+  /** Runs all turns that follow from what was done, at this moment. */
+  async settle(): Promise<void> {
+    await this.advance(0);
+  }
+
+  async advance(durationMs: number): Promise<void> {
+    const untilMs = this.kernel.nowMs() + durationMs;
+    // Requests first, then what they load, then the answers.
+    for (let i = 0; i < 3; i++) {
+      this.kernel.promiseSettled();
+      await this.kernel.advance(0);
+    }
+    await this.kernel.advance(Math.max(0, untilMs - this.kernel.nowMs()));
+  }
+}
