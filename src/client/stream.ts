@@ -48,6 +48,8 @@ export interface Held {
   seq: number;
   /** Whether nothing is missing up to `seq`. */
   valid: boolean;
+  /** Whether a resync was asked for and its reset has not arrived. */
+  awaitsReset: boolean;
   /** Channel `book`. */
   readonly book: LocalBook | null;
   quote: QuoteFrame | null;
@@ -214,6 +216,7 @@ export class ClientStream {
         return this.handlers.gap?.(held, frame);
       case 'reset':
         held.counters.resets += 1;
+        held.awaitsReset = false;
         held.seq = held.topic.channel === 'trade' ? frame.seq : 0;
         held.valid = held.topic.channel === 'trade';
         held.book?.reset();
@@ -233,6 +236,7 @@ export class ClientStream {
     const held: Held = {
       seq: 0,
       valid: false,
+      awaitsReset: false,
       book: topic.channel === 'book' ? new LocalBook() : null,
       quote: null,
       status: null,
@@ -272,7 +276,8 @@ export class ClientStream {
     if (outcome === 'resync') return this.startOver(held, book.counters.badChecksums > badBefore ? 'checksum' : 'hole');
     if (outcome === 'ignored') held.counters.ignored += 1;
     if (outcome !== 'applied') return;
-    if (frame.fromSeq !== 0) this.count(held, before, frame.seq);
+    if (frame.fromSeq === 0) held.awaitsReset = false;
+    else this.count(held, before, frame.seq);
     this.handlers.book?.(held, book, frame);
   }
 
@@ -304,6 +309,7 @@ export class ClientStream {
       }
       this.count(held, held.seq, seq);
     }
+    if (fromSeq === 0) held.awaitsReset = false;
     held.seq = seq;
     held.valid = true;
     return true;
@@ -317,7 +323,8 @@ export class ClientStream {
 
   private startOver(held: Held, reason: 'hole' | 'checksum'): void {
     // One request per trouble: until the reset arrives whatever comes is of no use.
-    if (!held.valid && held.counters.resyncs > 0 && held.seq === 0) return;
+    if (held.awaitsReset) return;
+    held.awaitsReset = true;
     held.counters.resyncs += 1;
     held.valid = false;
     held.seq = 0;
