@@ -230,7 +230,8 @@ export class ClientStream {
   /** A topic frame: a new topic, or another epoch or definition of a known one. */
   private announced(topic: TopicFrame): void {
     const name = `${topic.channel}:${topic.symbol}`;
-    const before = this.held.get(topic.topic) ?? this.carried.get(name);
+    const known = this.held.get(topic.topic);
+    const before = known ?? this.carried.get(name);
     this.carried.delete(name);
     const continues = before !== undefined && before.topic.epoch === topic.epoch;
     const held: Held = {
@@ -240,9 +241,10 @@ export class ClientStream {
       book: topic.channel === 'book' ? new LocalBook() : null,
       quote: null,
       status: null,
-      health: before?.health ?? null,
       counters: before?.counters ?? { delivered: 0, merged: 0, gapped: 0, resets: 0, ignored: 0, resyncs: 0 },
       ...(continues ? before : {}),
+      // What one gateway thought of a topic says nothing of another.
+      health: known?.health ?? null,
       topic,
     };
     this.held.set(topic.topic, held);

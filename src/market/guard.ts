@@ -2,9 +2,12 @@
 // Invariant: an update that passes is whole: on tick, on lot, in range, each level named once.
 
 import { type Fault, fault } from '../protocol/errors.ts';
-import type { FlatLevels } from '../protocol/frames.ts';
+import type { FlatLevels, Status } from '../protocol/frames.ts';
 import type { Instrument } from './instrument.ts';
 import { LEVEL_STRIDE, type Update } from './update.ts';
+
+/** The others are a gateway's own view of a topic. */
+const SEQUENCED: readonly Status[] = ['live', 'crossed', 'halted', 'source-down'];
 
 /** Null where the update is possible for the instrument. */
 export function checkUpdate(instrument: Instrument, update: Update): Fault | null {
@@ -21,10 +24,14 @@ export function checkUpdate(instrument: Instrument, update: Update): Fault | nul
         checkSize(instrument, update.askSize)
       );
     case 'trade':
-      return checkPrice(instrument, update.price) ?? checkSize(instrument, update.size);
+      return checkId(update.id) ?? checkPrice(instrument, update.price) ?? checkSize(instrument, update.size);
     case 'status':
-      return null;
+      return SEQUENCED.includes(update.status) ? null : fault('bad-request', `status ${update.status}`);
   }
+}
+
+function checkId(id: number | string | null): Fault | null {
+  return typeof id !== 'number' || Number.isSafeInteger(id) ? null : fault('out-of-range', `trade id ${id}`);
 }
 
 function checkLevels(instrument: Instrument, flat: FlatLevels): Fault | null {

@@ -42,13 +42,15 @@ const message = new ByteWriter(4 * PART_BYTES_MAX);
 const controlFrame = new ByteWriter();
 
 export class Connection extends Recipient {
-  readonly id: string;
+  // What a delivery touches stands together, at the front of the object.
+  private state: 'open' | 'backlogged' | 'closed' = 'open';
+  private readonly socket: Socket;
+  private readonly binary: boolean;
   readonly codec: Codec;
+  readonly id: string;
   readonly subscriptions = new Map<string, Subscription>();
   /** Whether instrument events are wanted. */
   watchesInstruments = false;
-  private readonly socket: Socket;
-  private state: 'open' | 'backlogged' | 'closed' = 'open';
   private control: Uint8Array[] = [];
   private controlBytes = 0;
   /** A long answer, whose frames are made when the socket takes them. */
@@ -63,6 +65,7 @@ export class Connection extends Recipient {
     this.id = options.id;
     this.codec = options.codec;
     this.socket = options.socket;
+    this.binary = options.codec.binary;
   }
 
   get closed(): boolean {
@@ -79,7 +82,7 @@ export class Connection extends Recipient {
   }
 
   override transmit(bytes: Message): void {
-    if (this.state === 'open') this.sent(this.socket.send(bytes, this.codec.binary));
+    if (this.state === 'open') this.sent(this.socket.send(bytes, this.binary));
   }
 
   override wake(subscription: Subscription): void {
@@ -293,7 +296,7 @@ export class Connection extends Recipient {
     const bytes = message.bytes.subarray(0, message.length);
     message.length = 0;
     this.baseUs = 0;
-    this.sent(this.socket.send(bytes, this.codec.binary));
+    this.sent(this.socket.send(bytes, this.binary));
   }
 
   private sent(result: 'sent' | 'backlogged' | 'closed'): void {

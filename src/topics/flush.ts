@@ -55,6 +55,8 @@ export class Flush implements Turn {
   private readonly dueViews: View[] = [];
   private readonly woken = new Set<Recipient>();
   private readonly touched: Recipient[] = [];
+  /** Views answered in this turn, by answer number. */
+  private readonly answered: View[] = [];
   private readonly joins = new JoinTable();
   /** What `counters.answers` was when the turn began: answers are numbered from there. */
   private firstAnswer = 0;
@@ -180,7 +182,8 @@ export class Flush implements Turn {
     view.scannedSeq = topic.seq;
     view.sentAtMs = nowMs;
     if (this.resting.size > 0) this.resting.delete(view);
-    this.mark(view.recipients, this.number(start, body, view.recipients.length));
+    this.number(start, body, view.recipients.length);
+    this.answered.push(view);
   }
 
   /** Whether the view's members must be told that they are up to date; if not yet, they are in a second at most. */
@@ -207,14 +210,13 @@ export class Flush implements Turn {
   }
 
   /** Registers the answer that was just written. */
-  private number(start: number, body: number, members: number): number {
+  private number(start: number, body: number, members: number): void {
     const answer = this.counters.answers++ - this.firstAnswer;
     this.starts[answer] = start;
     this.bodies[answer] = body;
     this.ends[answer] = this.writer.length;
     this.members[answer] = members;
     this.alone[answer] = null;
-    return answer;
   }
 
   private mark(recipients: readonly Recipient[], answer: number): void {
@@ -228,6 +230,23 @@ export class Flush implements Turn {
   }
 
   private deliver(): void {
+    const { answered } = this;
+    if (answered.length === 1) this.deliverOne((answered[0] as View).recipients);
+    else {
+      for (let answer = 0; answer < answered.length; answer++) this.mark((answered[answer] as View).recipients, answer);
+      this.deliverMarked();
+    }
+    answered.length = 0;
+    this.firstAnswer = this.counters.answers;
+  }
+
+  /** The turn's only answer: each recipient is touched once. Backwards, since one that falls behind leaves the list. */
+  private deliverOne(recipients: readonly Recipient[]): void {
+    this.counters.messages += recipients.length;
+    for (let i = recipients.length - 1; i >= 0; i--) (recipients[i] as Recipient).transmit(this.single(0));
+  }
+
+  private deliverMarked(): void {
     const { touched } = this;
     this.joins.clear();
     for (let i = 0; i < touched.length; i++) {
@@ -239,7 +258,6 @@ export class Flush implements Turn {
     }
     this.counters.messages += touched.length;
     touched.length = 0;
-    this.firstAnswer = this.counters.answers;
   }
 
   private single(answer: number): Message {

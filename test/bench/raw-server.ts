@@ -6,6 +6,9 @@ import { prepareRawFrame, stampRawFrame } from './rawframe.ts';
 import { type Subject, type SubjectSetup, serveSubject } from './subject.ts';
 import { symbolOf, topicsOf } from './workloads.ts';
 
+/** A book of 100 levels in Tickwire's frames, and how long Tickwire's messages of several get. */
+const FIRST_BOOK_BYTES = 1_040;
+const MESSAGE_BYTES_MAX = 16_384;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 
 interface ClientData {
@@ -33,9 +36,16 @@ function acceptClients(app: uWS.TemplatedApp, { workload, seed }: SubjectSetup):
         context,
       );
     },
-    // Subscribed at once: the request that its clients send, as Tickwire's do, asks for nothing more.
     open: (ws) => {
       for (const topic of topicsOf(workload, ws.getUserData().client, seed)) ws.subscribe(symbolOf(topic));
+    },
+    // The request is answered with as many bytes as Tickwire's first books have: how often a kernel acknowledges depends on
+    // what its process has said and been sent, and the server pays for the difference on every later send.
+    message: (ws) => {
+      const topics = topicsOf(workload, ws.getUserData().client, seed).length;
+      for (let left = topics * FIRST_BOOK_BYTES; left > 0; left -= MESSAGE_BYTES_MAX) {
+        ws.send(new Uint8Array(Math.max(FIRST_BOOK_BYTES, Math.min(left, MESSAGE_BYTES_MAX))), true, false);
+      }
     },
   });
 }

@@ -14,6 +14,9 @@ export interface Receiver {
   receive(client: number, bytes: Uint8Array, start: number, end: number): void;
 }
 
+/** What the baseline sends first is longer than any update. */
+const FIRST_STATES_BYTES_MIN = 512;
+
 export class RawReceiver implements Receiver {
   private readonly frame = new RawFrame();
   private readonly audit: Audit;
@@ -28,6 +31,7 @@ export class RawReceiver implements Receiver {
   }
 
   receive(client: number, bytes: Uint8Array, start: number, end: number): void {
+    if (end - start >= FIRST_STATES_BYTES_MIN) return;
     const { frame } = this;
     if (!frame.read(bytes, start, end)) throw new Error('a baseline message is damaged');
     this.audit.deliver(client, frame.topic, frame.seq - 1, frame.seq, this.startUs + frame.sentUs);
