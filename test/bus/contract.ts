@@ -225,7 +225,7 @@ export function busContract(name: string, makeBus: () => Promise<BusUnderTest>):
       test('a book that equals the replay of its log: levels, when each changed, and what was removed', async () => {
         const { bus, logEntriesMax, nowUs, instruments } = await start();
         const oracle = new Oracle();
-        const style = { instrument: SCALED, midTicks: 5_000, levelsMax: 12, lots: [1, 2, 3, 4, 5] };
+        const style = { instrument: SCALED, midTicks: 5_000, levelsMax: 12, deepShare: 0.3, lots: [1, 2, 3, 4, 5] };
         for (let seed = 1; seed <= 10; seed++) {
           const instrument = { ...SCALED, symbol: `S${seed}` };
           instruments.put(instrument);
@@ -384,7 +384,7 @@ export function busContract(name: string, makeBus: () => Promise<BusUnderTest>):
         const instrument = define({ ...SCALED, symbol: `P${seed}`, tickSize: 5, lotSize: 2 });
         instruments.put(instrument);
         const oracle = new Oracle();
-        const style = { instrument, midTicks: 400, levelsMax: 8, lots: [1, 2, 3] };
+        const style = { instrument, midTicks: 400, levelsMax: 8, deepShare: 0.3, lots: [1, 2, 3] };
         const venue = new Venue(style, new Random(seed), oracle, nowUs);
         for (let i = 0; i < 60; i++) {
           const { publication, refusal } = venue.next();

@@ -118,6 +118,16 @@ describe.each(STATES)('a $channel', ({ channel, frame }) => {
     expect(client.requests).toEqual([]);
   });
 
+  test('is as healthy as the gateway at hand says, not as an earlier one said', () => {
+    const earlier = client;
+    earlier.take({ type: 'health', topic: 1, status: 'stale', ageMs: 5 }, topicFrame(channel));
+    expect(earlier.held!.health?.status).toBe('stale');
+    client = new Client();
+    client.stream.carry(earlier.stream);
+    client.take(topicFrame(channel));
+    expect(client.held).toMatchObject({ seq: 5, valid: true, health: null });
+  });
+
   test('starts from nothing where the epoch is another than on the earlier connection', () => {
     const earlier = client;
     client = new Client();

@@ -59,6 +59,13 @@ const REFUSED: readonly Case[] = [
   { name: 'one of eight named twice', update: delta(repeated(8)), code: 'duplicate-level' },
   { name: 'one of nine named twice', update: delta(repeated(9)), code: 'duplicate-level' },
   { name: 'one of a thousand named twice', update: snapshot([], repeated(1_000)), code: 'duplicate-level' },
+  { name: 'a trade whose id is no integer', update: { ...TRADE, id: 1.5 }, code: 'out-of-range' },
+  { name: 'a status of a gateway', update: { kind: 'status', status: 'stale', reason: null }, code: 'bad-request' },
+  {
+    name: 'a status that is not known',
+    update: { kind: 'status', status: 'other', reason: null },
+    code: 'bad-request',
+  },
   { name: 'a quote of a book', update: QUOTE, code: 'derived-channel' },
 ];
 

@@ -20,6 +20,10 @@ export interface Shape {
   readonly mode: Mode;
 }
 
+export function shapeAsBefore({ depth, intervalMs, mode }: Active): Shape {
+  return { depth: depth as Depth, interval: intervalMs, mode };
+}
+
 /** A cursor that the client made up. */
 export type Tampering = 'none' | 'future' | 'foreign';
 
@@ -54,8 +58,13 @@ export class SimulatedClient {
     return [...this.witness.active.values()];
   }
 
-  /** Opens a connection, and takes up again what the last one had. */
-  connect(node: SimulatedNode, options: LinkOptions, tampering: Tampering = 'none'): void {
+  /** Opens a connection, and takes up again what the last one had, in the shape that `shapeOf` gives it. */
+  connect(
+    node: SimulatedNode,
+    options: LinkOptions,
+    tampering: Tampering = 'none',
+    shapeOf: (active: Active) => Shape = shapeAsBefore,
+  ): void {
     const link: Link = new Link(this.kernel, options, {
       arrive: (message) => this.witness.received(stream.receive(message), stream),
       request: (message) => node.sessions.receive(connection, message, this.codec.binary),
@@ -71,7 +80,7 @@ export class SimulatedClient {
     this.lastNode = node;
     const { earlier } = this;
     if (earlier !== null) stream.carry(earlier);
-    for (const active of this.wanted) this.resume(active, earlier, tampering);
+    for (const active of this.wanted) this.resume(active, shapeOf(active), earlier, tampering);
     this.wanted = [];
     this.earlier = null;
   }
@@ -124,12 +133,7 @@ export class SimulatedClient {
     if (this.live !== null) this.witness.requests.set(request(this.live.stream), channel);
   }
 
-  private resume(
-    { channel, symbol, depth, intervalMs, mode }: Active,
-    earlier: ClientStream | null,
-    tampering: Tampering,
-  ): void {
-    const shape = { depth: depth as Depth, interval: intervalMs, mode };
+  private resume({ channel, symbol }: Active, shape: Shape, earlier: ClientStream | null, tampering: Tampering): void {
     const held = earlier?.cursor(channel, symbol);
     if (held === undefined) return this.subscribe(channel, [symbol], shape);
     const cursor = { ...held };

@@ -38,6 +38,17 @@ describe('the kernel', () => {
     expect(ran).toEqual(['first', 'second', 'turn', 'third']);
   });
 
+  test('fails where timers or turns follow each other without end', async () => {
+    const turning = new Kernel();
+    const turn = (): void => turning.soon(turn);
+    turn();
+    await expect(turning.advance(1)).rejects.toThrow('never comes to rest');
+    const ticking = new Kernel();
+    const tick = (): void => void ticking.after(1e-12, tick);
+    tick();
+    await expect(ticking.advance(1)).rejects.toThrow('time stands still');
+  });
+
   test('stands still between advances, and moves both clocks alike', async () => {
     const kernel = new Kernel();
     const [ms, us] = [kernel.nowMs(), kernel.nowUs()];

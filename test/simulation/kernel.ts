@@ -7,8 +7,10 @@ import type { Clock, Timer, Timers } from '../../src/ports/clock.ts';
 /** Microtasks that may follow each other before a promise chain of the code under test has run out. */
 const MICROTASKS_MAX = 8;
 const EPOCH_2024_US = 1_704_067_200_000_000;
-/** Turns at one moment after which something must be calling itself. */
+/** Turns, or timers, at one moment after which something must be calling itself. */
 const TURNS_MAX = 10_000;
+/** What counts as one moment for timers: a millisecond, since the smallest steps of a clock lead nowhere. */
+const MOMENT_MS = 1;
 
 /** sfc32, seeded by a run's number and the name of who draws. */
 export class Random {
@@ -128,8 +130,11 @@ export class Kernel implements Clock, Timers {
   async advance(durationMs: number): Promise<void> {
     const untilMs = this.timeMs + durationMs;
     await this.runTurns();
+    let [momentMs, wakes] = [this.timeMs, 0];
     for (let next = this.alarms[0]; next !== undefined && next.dueMs <= untilMs; next = this.alarms[0]) {
       this.timeMs = Math.max(this.timeMs, next.dueMs);
+      if (this.timeMs - momentMs >= MOMENT_MS) [momentMs, wakes] = [this.timeMs, 0];
+      if (++wakes > TURNS_MAX) throw new Error('time stands still: timers follow each other at once');
       this.runDue();
       if (this.turn.length > 0 || this.unsettled) await this.runTurns();
     }

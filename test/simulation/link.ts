@@ -62,7 +62,7 @@ export class Link implements Socket {
     if (message.byteLength === 0) throw new Error('an empty message was sent');
     this.kernel.spend(this.options.sendMs);
     // The bytes are the sender's: they may be something else a moment later.
-    const bytes = new Uint8Array(message instanceof ArrayBuffer ? message.slice(0) : message);
+    const bytes = Buffer.from(message instanceof ArrayBuffer ? new Uint8Array(message) : message);
     if (!this.held && this.waiting.length === 0 && this.bytesPerMs === Number.POSITIVE_INFINITY) {
       this.fly(bytes);
       return 'sent';

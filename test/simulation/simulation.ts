@@ -7,7 +7,7 @@ import { Instruments } from '../../src/market/instrument.ts';
 import { jsonCodec, msgpackCodec } from '../../src/protocol/codecs.ts';
 import { type Channel, DEPTHS } from '../../src/protocol/frames.ts';
 import { type Branches, branchesOf, noEvents } from './branches.ts';
-import { type Shape, SimulatedClient } from './client.ts';
+import { type Shape, SimulatedClient, shapeAsBefore } from './client.ts';
 import { Kernel, Random } from './kernel.ts';
 import type { LinkOptions } from './link.ts';
 import { type NodeLimits, SimulatedNode } from './node.ts';
@@ -20,13 +20,13 @@ const CLIENTS_MIN = 8;
 const CLIENTS_MAX = 10;
 const GRACE_MS = 100;
 /** Share of runs with a book so long that answers go out in parts. */
-const LONG_BOOK_SHARE = 0.02;
+const LONG_BOOK_SHARE = 0.03;
 /** Levels a side of 14 bytes each: more than 16 KB in all. */
 const LONG_BOOK_LEVELS = 700;
 /** Share of runs with a client that speaks JSON, which costs as much as all others. */
 const JSON_SHARE = 0.25;
 const INTERVALS_MS = [0, 0, 0, 10, 50, 100, 250, 500, 1_000];
-const CHANNELS: readonly Channel[] = ['book', 'book', 'book', 'quote', 'trade', 'status'];
+const CHANNELS: readonly Channel[] = ['book', 'book', 'book', 'quote', 'quote', 'trade', 'status'];
 const HEALTH_TIMERS = 1;
 
 /** @throws Error that names the seed and the command that repeats the run. */
@@ -64,7 +64,7 @@ class Simulation {
     this.sendMs = random.chance(0.2) ? 0.4 : 0;
     this.limits = {
       tombstonesMax: random.pick([4, 16, 64, 4_096]),
-      ringFramesMax: random.pick([4, 16, 64]),
+      ringFramesMax: random.pick([4, 4, 16, 64]),
       controlBytesMax: random.chance(0.2) ? 1_024 : 65_536,
       graceMs: GRACE_MS,
       staleAfterMs: random.pick([1_500, 60_000]),
@@ -124,14 +124,15 @@ class Simulation {
     const published = define({ symbol: 'PUB', priceScale: 0, sizeScale: 8, quoteSource: 'published' });
     const wide = define({ symbol: 'WIDE', priceScale: 8, sizeScale: 8, tickSize: 1 });
     return [
-      { instrument: counted, midTicks: 5_000, levelsMax, lots: lots(20, 1) },
-      { instrument: negative, midTicks: random.between(-10, 10), levelsMax, lots: lots(9, 1) },
-      { instrument: published, midTicks: 300, levelsMax: random.pick([2, 8]), lots: lots(20, 977) },
+      { instrument: counted, midTicks: 5_000, levelsMax, deepShare: 0.3, lots: lots(20, 1) },
+      { instrument: negative, midTicks: random.between(-10, 10), levelsMax, deepShare: 0.9, lots: lots(9, 1) },
+      { instrument: published, midTicks: 300, levelsMax: random.pick([2, 8]), deepShare: 0.3, lots: lots(20, 977) },
       {
         instrument: wide,
         midTicks: 2 ** 34,
         levelsMin: this.longest ? LONG_BOOK_LEVELS : 1,
         levelsMax: this.longest ? LONG_BOOK_LEVELS + 200 : levelsMax,
+        deepShare: 0.3,
         lots: lots(20, 2 ** 31 + 7),
       },
     ];
@@ -168,7 +169,7 @@ class Simulation {
     if (drawn < 865) return this.unsubscribe(client);
     if (drawn < 877) return this.resync(client);
     if (drawn < 910) return this.reconnect(client);
-    if (drawn < 925) return client.chat();
+    if (drawn < 925) return this.chat(client);
     if (drawn < 935) return this.changeInstrument(venue);
     if (drawn < 938) return this.list(venue);
     if (drawn < 941) return this.kernel.shiftWall(random.between(-5_000, 5_000));
@@ -215,7 +216,7 @@ class Simulation {
 
   private shape(channel: Channel): Shape {
     const { random } = this;
-    if (random.chance(0.2)) return { depth: 0, interval: 0, mode: 'raw' };
+    if (random.chance(0.25)) return { depth: 0, interval: 0, mode: 'raw' };
     const interval = random.chance(0.002) ? 60_000 : random.pick(INTERVALS_MS);
     this.intervalMsMax = Math.max(this.intervalMsMax, interval);
     if (channel !== 'book' || (this.longest && random.chance(0.5))) return { depth: 0, interval, mode: 'live' };
@@ -281,6 +282,7 @@ class Simulation {
     this.events['changes of shape'] += 1;
     const { channel, symbol } = active;
     client.subscribe(channel, [symbol], this.shape(channel));
+    if (this.random.chance(0.2)) client.subscribe(channel, [symbol], this.shape(channel));
   }
 
   private unsubscribe(client: SimulatedClient): void {
@@ -289,6 +291,12 @@ class Simulation {
     const { channel, symbol } = this.random.pick(active);
     client.unsubscribe(channel, [symbol]);
     if (this.random.chance(0.3)) client.subscribe(channel, [symbol], this.shape(channel));
+  }
+
+  /** What comes after one answer too many is in the same message. */
+  private chat(client: SimulatedClient): void {
+    client.chat();
+    if (this.random.chance(0.5)) this.subscribe(client);
   }
 
   private resync(client: SimulatedClient): void {
@@ -316,7 +324,9 @@ class Simulation {
     if (tampering === 'foreign') this.events['foreign cursors'] += 1;
     const same = client.lastNode === node;
     this.events[same ? 'reconnects to the same node' : 'reconnects to the other node'] += 1;
-    client.connect(node, this.linkOptions(), tampering);
+    client.connect(node, this.linkOptions(), tampering, (active) =>
+      random.chance(0.2) ? this.shape(active.channel) : shapeAsBefore(active),
+    );
   }
 
   private otherThan(node: SimulatedNode): SimulatedNode {

@@ -15,6 +15,8 @@ export interface VenueStyle {
   /** Levels a side in a snapshot. */
   readonly levelsMin?: number;
   readonly levelsMax: number;
+  /** Share of changes that are anywhere in the book instead of near its top. */
+  readonly deepShare: number;
   /** Sizes, in lots. */
   readonly lots: readonly number[];
 }
@@ -217,13 +219,14 @@ export class Venue {
     const { random } = this;
     const { tickSize } = this.instrument;
     const drawn = random.below(10);
-    const at = random.chance(0.7) ? random.nearZero(levels.length) : random.below(levels.length);
+    const deep = random.chance(this.style.deepShare);
+    const at = deep ? random.below(levels.length) : random.nearZero(levels.length);
     const level = levels[at];
     if (drawn < 5 && level !== undefined) return level.price;
     const removed = this.removed[side];
     if (drawn < 7 && removed.length > 0) return this.notCrossing(side, random.pick(removed));
     const best = levels[0]?.price ?? this.midPrice;
-    const away = (random.chance(0.7) ? random.between(-2, 4) : random.between(0, 90)) * tickSize;
+    const away = (deep ? random.between(2, 90) : random.between(-2, 4)) * tickSize;
     return this.notCrossing(side, side === 'bids' ? best - away : best + away);
   }
 
