@@ -193,7 +193,8 @@ describe('any bytes', () => {
         { maxDepth: 4 },
         fc.constantFrom(null, true, false),
         fc.maxSafeInteger(),
-        fc.double({ noNaN: true }),
+        // Minus zero is packed as the integer 0.
+        fc.double({ noNaN: true }).map((value) => (value === 0 ? 0 : value)),
         fc.string({ unit: 'grapheme', maxLength: 300 }),
         fc.array(tie('value'), { maxLength: 20 }),
         // msgpackr renames __proto__, which no schema of ours has.
