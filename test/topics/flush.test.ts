@@ -239,6 +239,36 @@ describe('equal intervals', () => {
     expect(station.flush.counters.flushes - flushes).toBe(7);
     expect(client.of('book').length).toBe(7 * symbols.length);
   });
+
+  test('of equal subscribers share one timer', async () => {
+    const { station } = await stationWith(0, 0);
+    const { pending } = station.kernel;
+    for (let i = 0; i < 50; i++) {
+      station.connect().stream.subscribe('book', ['X'], { interval: 100 });
+      await station.advance(1);
+    }
+    expect(station.kernel.pending).toBe(pending + 1);
+  });
+
+  test('are kept by a view that rested, since when its flush was held, on what it does not show', async () => {
+    const { station } = await stationWith(0, 0);
+    const client = station.connect();
+    client.stream.subscribe('book', ['X'], { depth: 1, interval: 250 });
+    await station.advance(1_000 - (station.kernel.nowMs() % 1_000));
+    const beganMs = station.kernel.nowMs();
+    client.sendMs = 3;
+    station.busy = 0.9;
+    await station.publish('X', { kind: 'delta', bids: [100, 50, 0], asks: [] });
+    await station.advance(260);
+    await station.publish('X', { kind: 'delta', bids: [90, 1, 0], asks: [] });
+    // The flush of the tick at 500 is held until 503, so the rest ends at 1,503.
+    await station.advance(beganMs + 1_501 - station.kernel.nowMs());
+    expect(client.held('book', 'X').seq).toBe(2);
+    client.clear();
+    await station.publish('X', { kind: 'delta', bids: [100, 60, 0], asks: [] });
+    await station.advance(300);
+    expect(client.handedAtMs.map((atMs) => atMs - client.sendMs - beganMs)).toEqual([1_750]);
+  });
 });
 
 describe('under load', () => {
