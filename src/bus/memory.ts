@@ -31,7 +31,7 @@ class Sequencer {
   hasSnapshot = false;
   readonly book: Book | null;
   last: Quote | StatusChange | null = null;
-  /** Circular: the entry of seq n stands at n modulo its capacity. */
+  /** Circular: the entry of seq n stands at n - 1 modulo its capacity. */
   readonly entries: Entry[] = [];
   readonly listeners = new Set<BusListener>();
 
@@ -95,7 +95,7 @@ export class MemoryBus implements Bus {
     const sequencer = this.sequencer(channel, symbol);
     const entry: Entry = { seq: sequencer.seq + 1, update, exchangeUs, publishUs: this.options.clock.nowUs() };
     applyTo(sequencer, entry);
-    sequencer.entries[entry.seq % this.options.logEntriesMax] = entry;
+    sequencer.entries[(entry.seq - 1) % this.options.logEntriesMax] = entry;
     for (const listener of sequencer.listeners) listener.entry(entry);
     return { epoch: sequencer.epoch, seq: entry.seq };
   }
@@ -103,7 +103,7 @@ export class MemoryBus implements Bus {
   private held({ seq, entries }: Sequencer, fromSeq: number): Entry[] {
     const held: Entry[] = [];
     for (let wanted = Math.max(fromSeq + 1, seq - this.options.logEntriesMax + 1, 1); wanted <= seq; wanted++) {
-      held.push(entries[wanted % this.options.logEntriesMax]!);
+      held.push(entries[(wanted - 1) % this.options.logEntriesMax]!);
     }
     return held;
   }

@@ -218,8 +218,8 @@ export class Gateway {
     this.refusals[refused.code] = (this.refusals[refused.code] ?? 0) + 1;
     const writer = new ByteWriter(512);
     jsonCodec.encode(writer, { type: 'error', id: null, ...refused });
-    socket.send(writer.copy(), false);
-    socket.close(CloseCode.unsupportedProtocol, refused.code);
+    socket.send(writer.copy(), false, false);
+    socket.end(CloseCode.unsupportedProtocol, refused.code);
   }
 
   /**

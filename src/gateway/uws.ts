@@ -1,10 +1,10 @@
 // Owns all contact with uWebSockets.js: the listener, WebSocket upgrades, HTTP requests, and the socket port on top of it.
-// Called by the gateway. Invariant: nothing of the library escapes: buffers are copied or used at once, closed sockets are
-// never touched, an upgrade or request that was aborted is never answered.
+// Called by the gateway. Invariant: nothing of the library escapes but its sockets in the shape of the port: buffers are copied or
+// used at once, and an upgrade or request that was aborted is never answered.
 
 import uWS from 'uWebSockets.js';
 import { STATUS_CODES } from 'node:http';
-import type { Message, SendResult, Socket } from '../ports/socket.ts';
+import type { Socket } from '../ports/socket.ts';
 import type { Codec } from '../protocol/codec.ts';
 import { codecOf, jsonCodec } from '../protocol/codecs.ts';
 
@@ -72,32 +72,6 @@ interface UserData<Session> {
   readonly codec: Codec | null;
   readonly address: string;
   session: Session | undefined;
-  socket: UwsSocket | undefined;
-}
-
-class UwsSocket implements Socket {
-  private gone = false;
-
-  constructor(private readonly ws: uWS.WebSocket<unknown>) {}
-
-  send(message: Message, binary: boolean): SendResult {
-    if (this.gone) return 'closed';
-    const result = this.ws.send(message, binary, false);
-    if (result === 1) return 'sent';
-    return result === 0 ? 'backlogged' : 'closed';
-  }
-
-  close(code: number, reason: string): void {
-    if (!this.gone) this.ws.end(code, reason);
-  }
-
-  bufferedBytes(): number {
-    return this.gone ? 0 : this.ws.getBufferedAmount();
-  }
-
-  markGone(): void {
-    this.gone = true;
-  }
 }
 
 /** A server that is configured but does not listen yet. */
@@ -143,8 +117,7 @@ function addStream<Session>(
     upgrade: (res, req, context) => upgrade<Session>(res, req, context),
     open: (ws) => {
       const data = ws.getUserData();
-      data.socket = new UwsSocket(ws as uWS.WebSocket<unknown>);
-      data.session = handlers.open(data.socket, data.codec, data.address);
+      data.session = handlers.open(ws, data.codec, data.address);
     },
     message: (ws, message, binary) => {
       const { session } = ws.getUserData();
@@ -155,9 +128,8 @@ function addStream<Session>(
       if (session !== undefined && ws.getBufferedAmount() === 0) handlers.drain(session);
     },
     close: (ws) => {
-      const data = ws.getUserData();
-      data.socket?.markGone();
-      if (data.session !== undefined) handlers.close(data.session);
+      const { session } = ws.getUserData();
+      if (session !== undefined) handlers.close(session);
     },
   });
 }
@@ -177,7 +149,6 @@ function upgrade<Session>(res: uWS.HttpResponse, req: uWS.HttpRequest, context: 
     codec,
     address: Buffer.from(res.getRemoteAddressAsText()).toString(),
     session: undefined,
-    socket: undefined,
   };
   res.upgrade(
     data,

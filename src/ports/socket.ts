@@ -1,16 +1,17 @@
-// Owns what the send queue needs of a client's connection. uWebSockets.js and the simulator implement it.
-// Invariant: a message handed to `send` is taken whole unless the answer is `closed`; its bytes may be reused afterwards.
+// Owns what the send queue needs of a client's connection. It has the shape of uWebSockets.js's own socket, which is used as it
+// stands: every object between a delivery and the socket costs a cache miss. The simulator implements it too.
+// Invariant: `send` takes a message whole or drops it whole; its bytes may be reused afterwards. No call follows the close event.
 
-/** `backlogged`: taken, but the peer does not keep up; nothing more should be sent until the drain event. */
-export type SendResult = 'sent' | 'backlogged' | 'closed';
-
-/** One WebSocket message. A whole buffer costs the socket library less than a view of one: no view has to be looked through. */
-export type Message = Uint8Array | ArrayBuffer;
+/** What `send` answers. `backlogged`: taken, but the peer does not keep up; nothing more should be sent until the drain event. */
+export const SENT = 1;
+export const BACKLOGGED = 0;
+export const DROPPED = 2;
 
 export interface Socket {
-  send(message: Message, binary: boolean): SendResult;
-  /** Closes with a WebSocket close code and a reason of at most 123 bytes; harmless when closed. */
-  close(code: number, reason: string): void;
+  /** `compress` is always false: compressed bytes could not be shared. @returns one of the three above. */
+  send(message: Uint8Array, binary: boolean, compress: boolean): number;
+  /** Closes with a WebSocket close code and a reason of at most 123 bytes, behind what was sent. */
+  end(code: number, reason: string): void;
   /** Bytes taken that have not left this process. */
-  bufferedBytes(): number;
+  getBufferedAmount(): number;
 }

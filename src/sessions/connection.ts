@@ -2,7 +2,7 @@
 // priority) and its subscriptions. The gateway feeds it socket events, the flush pumps it. Invariant: while the socket is
 // backlogged nothing is sent and nothing is queued but control frames: what the client misses meanwhile is a cursor.
 
-import type { Message, Socket } from '../ports/socket.ts';
+import { BACKLOGGED, SENT, type Socket } from '../ports/socket.ts';
 import type { Codec } from '../protocol/codec.ts';
 import { CloseCode } from '../protocol/errors.ts';
 import type { Frame } from '../protocol/frames.ts';
@@ -42,7 +42,7 @@ const message = new ByteWriter(4 * PART_BYTES_MAX);
 const controlFrame = new ByteWriter();
 
 export class Connection extends Recipient {
-  // What a delivery touches stands together, at the front of the object.
+  readonly lane: number;
   private state: 'open' | 'backlogged' | 'closed' = 'open';
   private readonly socket: Socket;
   private readonly binary: boolean;
@@ -66,6 +66,7 @@ export class Connection extends Recipient {
     this.codec = options.codec;
     this.socket = options.socket;
     this.binary = options.codec.binary;
+    this.lane = options.flush.lanes.open(this, options.socket);
   }
 
   get closed(): boolean {
@@ -78,11 +79,21 @@ export class Connection extends Recipient {
 
   /** Bytes that wait in this process, the socket library's included. */
   get queuedBytes(): number {
-    return this.controlBytes + (this.state === 'closed' ? 0 : this.socket.bufferedBytes());
+    return this.controlBytes + (this.state === 'closed' ? 0 : this.socket.getBufferedAmount());
   }
 
-  override transmit(bytes: Message): void {
-    if (this.state === 'open') this.sent(this.socket.send(bytes, this.binary));
+  override strained(result: number): void {
+    if (this.state === 'closed') return;
+    if (result !== BACKLOGGED) {
+      // What was dropped is lost to a client that believes itself in step: it must come back with its cursors.
+      this.shut();
+      return this.socket.end(CloseCode.slowControl, 'dropped');
+    }
+    this.state = 'backlogged';
+    this.options.counters.stalls += 1;
+    for (const subscription of this.subscriptions.values()) {
+      if (subscription.inStep) subscription.view.leave(subscription);
+    }
   }
 
   override wake(subscription: Subscription): void {
@@ -159,14 +170,16 @@ export class Connection extends Recipient {
   /** Closes from our side. What is in the control lane is sent first where the socket still takes it. */
   close(code: number, reason: string): void {
     this.sendControl();
-    if (this.state !== 'closed') this.socket.close(code, reason);
+    if (this.state === 'closed') return;
     this.shut();
+    this.socket.end(code, reason);
   }
 
   /** The socket is gone: leaves all topics. */
   shut(): void {
     if (this.state === 'closed') return;
     this.state = 'closed';
+    this.options.flush.lanes.close(this.lane);
     this.control = [];
     this.controlBytes = 0;
     this.listing = null;
@@ -274,7 +287,7 @@ export class Connection extends Recipient {
   /** In step, if what the client holds is what the view's members hold and nothing else is to be said first. */
   private settle(subscription: Subscription): void {
     const { topic, view, seq } = subscription;
-    const lags = view.recipients.length > 0 && seq < view.sentSeq;
+    const lags = view.lanes.length > 0 && seq < view.sentSeq;
     if (lags || subscription.topicDue || subscription.healthDue) return this.options.flush.wake(this);
     this.behind.delete(subscription);
     view.join(subscription);
@@ -296,17 +309,8 @@ export class Connection extends Recipient {
     const bytes = message.bytes.subarray(0, message.length);
     message.length = 0;
     this.baseUs = 0;
-    this.sent(this.socket.send(bytes, this.binary));
-  }
-
-  private sent(result: 'sent' | 'backlogged' | 'closed'): void {
-    if (result === 'sent' || this.state === 'closed') return;
-    if (result === 'closed') return this.shut();
-    this.state = 'backlogged';
-    this.options.counters.stalls += 1;
-    for (const subscription of this.subscriptions.values()) {
-      if (subscription.inStep) subscription.view.leave(subscription);
-    }
+    const result = this.socket.send(bytes, this.binary, false);
+    if (result !== SENT) this.strained(result);
   }
 }
 

@@ -3,11 +3,12 @@
 // any byte is sent, so that a recipient that falls behind while sending holds exactly its views' `sentSeq`.
 
 import type { Clock, Timers } from '../ports/clock.ts';
-import type { Message } from '../ports/socket.ts';
+import { SENT, type Socket } from '../ports/socket.ts';
 import { FrameType } from '../protocol/frames.ts';
 import { ByteWriter } from '../protocol/writer.ts';
 import { PART_BYTES_MAX } from './chunks.ts';
 import { JoinTable } from './join-table.ts';
+import { Lanes } from './lanes.ts';
 import type { Recipient } from './recipient.ts';
 import type { Turn } from './topic.ts';
 import type { View } from './view.ts';
@@ -52,20 +53,25 @@ export class Flush implements Turn {
     scatters: 0,
   };
   private readonly writer = new ByteWriter(1 << 20);
+  readonly lanes = new Lanes();
+  /** The first `dueViewCount`; lists that are refilled every turn are not emptied, which would give up their memory each time. */
   private readonly dueViews: View[] = [];
+  private dueViewCount = 0;
   private readonly woken = new Set<Recipient>();
-  private readonly touched: Recipient[] = [];
-  /** Views answered in this turn, by answer number. */
+  /** Lanes to which something is due, the first `touchedCount`. */
+  private readonly touched: number[] = [];
+  private touchedCount = 0;
+  /** Views answered in this turn, by answer number, the first `answeredCount`. */
   private readonly answered: View[] = [];
-  private readonly joins = new JoinTable();
+  private answeredCount = 0;
+  private readonly joins = new JoinTable(this.lanes);
   /** What `counters.answers` was when the turn began: answers are numbered from there. */
   private firstAnswer = 0;
   /** By answer number: where its time frame begins, where its frames begin and end. */
   private starts: number[] = [];
   private bodies: number[] = [];
   private ends: number[] = [];
-  private alone: (Message | null)[] = [];
-  private members: number[] = [];
+  private alone: (Uint8Array | null)[] = [];
   private readonly grids = new Map<number, Set<View>>();
   private scheduled = false;
   private turnUs = 0;
@@ -92,7 +98,7 @@ export class Flush implements Turn {
   due(view: View): void {
     if (view.due) return;
     view.due = true;
-    this.dueViews.push(view);
+    this.dueViews[this.dueViewCount++] = view;
     this.schedule();
   }
 
@@ -149,12 +155,12 @@ export class Flush implements Turn {
 
   private encodeDue(nowMs: number): void {
     this.writer.length = 0;
-    for (let i = 0; i < this.dueViews.length; i++) {
+    for (let i = 0; i < this.dueViewCount; i++) {
       const view = this.dueViews[i]!;
       view.due = false;
-      if (view.recipients.length > 0) this.encode(view, nowMs);
+      if (view.lanes.length > 0) this.encode(view, nowMs);
     }
-    this.dueViews.length = 0;
+    this.dueViewCount = 0;
   }
 
   private encode(view: View, nowMs: number): void {
@@ -182,13 +188,13 @@ export class Flush implements Turn {
     view.scannedSeq = topic.seq;
     view.sentAtMs = nowMs;
     if (this.resting.size > 0) this.resting.delete(view);
-    this.number(start, body, view.recipients.length);
-    this.answered.push(view);
+    this.number(start, body);
+    this.answered[this.answeredCount++] = view;
   }
 
   /** Whether the view's members must be told that they are up to date; if not yet, they are in a second at most. */
   private moveOnDue(view: View, nowMs: number): boolean {
-    if (view.scannedSeq === view.sentSeq || view.recipients.length === 0) return false;
+    if (view.scannedSeq === view.sentSeq || view.lanes.length === 0) return false;
     if (nowMs - view.sentAtMs >= MOVE_ON_INTERVAL_MS) return true;
     if (!this.resting.has(view)) this.resting.set(view, nowMs);
     this.awaitMoveOn(MOVE_ON_INTERVAL_MS);
@@ -210,91 +216,95 @@ export class Flush implements Turn {
   }
 
   /** Registers the answer that was just written. */
-  private number(start: number, body: number, members: number): void {
+  private number(start: number, body: number): void {
     const answer = this.counters.answers++ - this.firstAnswer;
     this.starts[answer] = start;
     this.bodies[answer] = body;
     this.ends[answer] = this.writer.length;
-    this.members[answer] = members;
     this.alone[answer] = null;
   }
 
-  private mark(recipients: readonly Recipient[], answer: number): void {
-    const { touched } = this;
-    for (let i = 0; i < recipients.length; i++) {
-      const recipient = recipients[i] as Recipient;
-      if (recipient.dueCount === 0) touched.push(recipient);
-      recipient.due[recipient.dueCount++] = answer;
-      recipient.dueHash = Math.imul(recipient.dueHash ^ answer, 0x9e3779b1) ^ (recipient.dueHash >>> 15);
-    }
-  }
-
   private deliver(): void {
-    const { answered } = this;
-    if (answered.length === 1) this.deliverOne((answered[0] as View).recipients);
-    else {
-      for (let answer = 0; answer < answered.length; answer++) this.mark((answered[answer] as View).recipients, answer);
+    const count = this.answeredCount;
+    this.answeredCount = 0;
+    if (count === 1) this.deliverOne(this.answered[0] as View);
+    else if (count > 1) {
+      for (let answer = 0; answer < count; answer++) this.mark((this.answered[answer] as View).lanes, answer);
       this.deliverMarked();
     }
-    answered.length = 0;
     this.firstAnswer = this.counters.answers;
   }
 
-  /** The turn's only answer: each recipient is touched once. Backwards, since one that falls behind leaves the list. */
-  private deliverOne(recipients: readonly Recipient[]): void {
-    this.counters.messages += recipients.length;
-    for (let i = recipients.length - 1; i >= 0; i--) (recipients[i] as Recipient).transmit(this.single(0));
+  /** The turn's only answer: each lane is touched once. Backwards, since one that falls behind leaves the list. */
+  private deliverOne(view: View): void {
+    const { lanes } = view;
+    const { sockets } = this.lanes;
+    const { binary } = view.codec;
+    const message = this.single(0);
+    this.counters.messages += lanes.length;
+    for (let i = lanes.length - 1; i >= 0; i--) {
+      const lane = lanes[i] as number;
+      const result = (sockets[lane] as Socket).send(message, binary, false);
+      if (result !== SENT) (this.lanes.recipients[lane] as Recipient).strained(result);
+    }
+  }
+
+  private mark(lanes: readonly number[], answer: number): void {
+    for (let i = 0; i < lanes.length; i++) {
+      const lane = lanes[i] as number;
+      if (this.lanes.mark(lane, answer)) this.touched[this.touchedCount++] = lane;
+    }
   }
 
   private deliverMarked(): void {
-    const { touched } = this;
+    const { lanes, touched } = this;
+    const { sockets } = lanes;
+    const count = this.touchedCount;
+    this.touchedCount = 0;
     this.joins.clear();
-    for (let i = 0; i < touched.length; i++) {
-      const recipient = touched[i] as Recipient;
-      const message = recipient.dueCount === 1 ? this.single(recipient.due[0] as number) : this.joined(recipient);
-      recipient.dueCount = 0;
-      recipient.dueHash = 0;
-      recipient.transmit(message);
+    for (let i = 0; i < count; i++) {
+      const lane = touched[i] as number;
+      const first = lanes.due[lane * lanes.dueStride] as number;
+      const message = lanes.dueCounts[lane] === 1 ? this.single(first) : this.joined(lane);
+      lanes.clear(lane);
+      const result = (sockets[lane] as Socket).send(message, this.answered[first]!.codec.binary, false);
+      if (result !== SENT) (lanes.recipients[lane] as Recipient).strained(result);
     }
-    this.counters.messages += touched.length;
-    touched.length = 0;
+    this.counters.messages += count;
   }
 
-  private single(answer: number): Message {
+  private single(answer: number): Uint8Array {
     const made = this.alone[answer];
     if (made != null) return made;
-    const { bytes } = this.writer;
-    const start = this.starts[answer] as number;
-    const end = this.ends[answer] as number;
-    // A copy for itself pays for its making from the third send on.
-    const message =
-      this.members[answer]! > 2 ? (bytes.buffer as ArrayBuffer).slice(start, end) : bytes.subarray(start, end);
+    const message = this.writer.bytes.subarray(this.starts[answer], this.ends[answer]);
     this.alone[answer] = message;
     return message;
   }
 
-  /** One message of all that is due to the recipient; the same for all whose due answers are the same. */
-  private joined(recipient: Recipient): Message {
-    const entry = this.joins.find(recipient);
-    if (entry >= 0) {
+  /** One message of all that is due to the lane; the same for all whose due answers are the same. */
+  private joined(lane: number): Uint8Array {
+    const made = this.joins.find(lane);
+    if (made !== undefined) {
       this.counters.joinsShared += 1;
-      return this.joins.share(entry);
+      return made;
     }
-    const { writer } = this;
-    const { due, dueCount } = recipient;
+    const { writer, starts, bodies, ends } = this;
+    const { due, dueCounts, dueStride } = this.lanes;
+    const first = lane * dueStride;
+    const after = first + (dueCounts[lane] as number);
     // The first answer brings its time frame, which counts for the others as well.
     let bytes = 0;
-    for (let i = 0; i < dueCount; i++) bytes += this.ends[due[i]!]! - (i === 0 ? this.starts : this.bodies)[due[i]!]!;
+    for (let i = first; i < after; i++) bytes += ends[due[i]!]! - (i === first ? starts : bodies)[due[i]!]!;
     writer.reserve(bytes);
     const start = writer.length;
-    for (let i = 0; i < dueCount; i++) {
+    for (let i = first; i < after; i++) {
       const answer = due[i] as number;
-      const from = (i === 0 ? this.starts : this.bodies)[answer] as number;
-      writer.bytes.copyWithin(writer.length, from, this.ends[answer]);
-      writer.length += (this.ends[answer] as number) - from;
+      const from = (i === first ? starts : bodies)[answer] as number;
+      writer.bytes.copyWithin(writer.length, from, ends[answer]);
+      writer.length += (ends[answer] as number) - from;
     }
     const message = writer.bytes.subarray(start, writer.length);
-    this.joins.add(recipient, message);
+    this.joins.add(lane, message);
     this.counters.joins += 1;
     return message;
   }

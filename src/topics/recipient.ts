@@ -1,18 +1,13 @@
-// Owns what the flush needs of a connection: which answers of this turn are due to it, and how bytes leave.
-// Connections extend it. Invariant: `dueCount` is 0 outside a flush.
+// Owns what topics and the flush need of a connection. Connections extend it; what a delivery itself needs stands in its lane.
 
-import type { Message } from '../ports/socket.ts';
 import type { Subscription } from './subscription.ts';
 
 export abstract class Recipient {
-  /** Numbers of the turn's answers that are due here, the first `dueCount` of them. */
-  readonly due: number[] = [];
-  dueCount = 0;
-  /** Hash of those numbers, in order: recipients of equal sets share one message. */
-  dueHash = 0;
+  /** Its place among the flush's lanes. */
+  abstract readonly lane: number;
 
-  /** Sends one message to a recipient that is in step; it falls behind when the socket can't take more. */
-  abstract transmit(message: Message): void;
+  /** A message that the flush sent into the lane was not simply taken: `result` is what the socket answered. */
+  abstract strained(result: number): void;
 
   /** A subscription of this recipient has something to be sent that only it gets. */
   abstract wake(subscription: Subscription): void;

@@ -4,7 +4,6 @@
 
 import type { Codec } from '../protocol/codec.ts';
 import type { Mode } from '../protocol/frames.ts';
-import type { Recipient } from './recipient.ts';
 import type { Subscription } from './subscription.ts';
 import type { Topic } from './topic.ts';
 
@@ -26,8 +25,8 @@ export class View implements ViewShape {
   sentAtMs = 0;
   /** Whether the next flush answers it. */
   due = false;
-  /** Recipients of the members, by place: what the flush walks. */
-  readonly recipients: Recipient[] = [];
+  /** Lanes of the members, by place: what the flush walks. */
+  readonly lanes: number[] = [];
   /** Subscriptions that have this shape, in step or not. */
   users = 0;
   private readonly members: Subscription[] = [];
@@ -58,19 +57,19 @@ export class View implements ViewShape {
     }
     subscription.place = this.members.length;
     this.members.push(subscription);
-    this.recipients.push(subscription.recipient);
+    this.lanes.push(subscription.recipient.lane);
   }
 
   /** Takes a member out; its own cursor goes on from the view's. */
   leave(subscription: Subscription): void {
-    const { members, recipients } = this;
+    const { members, lanes } = this;
     const last = members.length - 1;
     const moved = members[last]!;
     members[subscription.place] = moved;
-    recipients[subscription.place] = recipients[last]!;
+    lanes[subscription.place] = lanes[last]!;
     moved.place = subscription.place;
     members.pop();
-    recipients.pop();
+    lanes.pop();
     subscription.place = -1;
     subscription.seq = Math.max(subscription.seq, this.sentSeq);
     subscription.depth = this.depth;

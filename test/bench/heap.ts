@@ -4,6 +4,7 @@
 import { MemoryBus } from '../../src/bus/memory.ts';
 import { defineInstrument, Instruments } from '../../src/market/instrument.ts';
 import { systemClock, systemTimers } from '../../src/ports/clock.ts';
+import { SENT } from '../../src/ports/socket.ts';
 import { msgpackCodec } from '../../src/protocol/codecs.ts';
 import { ByteWriter } from '../../src/protocol/writer.ts';
 import { Connection } from '../../src/sessions/connection.ts';
@@ -15,7 +16,7 @@ import { firstBook } from './updates.ts';
 
 const CONNECTIONS = 500;
 const TOPICS = 100;
-const socket = { send: () => 'sent' as const, close: () => {}, bufferedBytes: () => 0 };
+const socket = { send: () => SENT, end: () => {}, getBufferedAmount: () => 0 };
 
 async function main(): Promise<void> {
   const settings = readSettings({}, {});

@@ -1,6 +1,7 @@
 // Holds the kernel, the link and the oracle to what the simulation takes for granted.
 
 import { describe, expect, test } from 'vitest';
+import { BACKLOGGED, DROPPED, SENT } from '../../src/ports/socket.ts';
 import { Kernel, Random } from './kernel.ts';
 import { Link, type LinkOptions } from './link.ts';
 import { NaiveBook } from './oracle.ts';
@@ -94,9 +95,9 @@ describe('a link', () => {
   test('delivers in order, after its latency, the bytes as they were when they were sent', async () => {
     const { kernel, link, events } = open();
     const bytes = Uint8Array.of(1, 2);
-    expect(link.send(bytes)).toBe('sent');
+    expect(link.send(bytes)).toBe(SENT);
     bytes[0] = 9;
-    expect(link.send(bytes.buffer)).toBe('sent');
+    expect(link.send(bytes)).toBe(SENT);
     link.request(Uint8Array.of(7));
     await kernel.advance(1.9);
     expect(events).toEqual([]);
@@ -107,9 +108,9 @@ describe('a link', () => {
   test('is backlogged past its buffer while it is stalled, and says when it has drained', async () => {
     const { kernel, link, events } = open();
     link.stall();
-    expect(link.send(Uint8Array.of(1, 2))).toBe('sent');
-    expect(link.send(Uint8Array.of(3, 4))).toBe('backlogged');
-    expect(link.bufferedBytes()).toBe(4);
+    expect(link.send(Uint8Array.of(1, 2))).toBe(SENT);
+    expect(link.send(Uint8Array.of(3, 4))).toBe(BACKLOGGED);
+    expect(link.getBufferedAmount()).toBe(4);
     expect(() => link.send(Uint8Array.of(5))).toThrow('backlogged');
     await kernel.advance(100);
     expect(events).toEqual([]);
@@ -117,7 +118,7 @@ describe('a link', () => {
     expect(events).toEqual([]);
     await kernel.advance(5);
     expect(events).toEqual(['drained', 'arrive 1 2', 'arrive 3 4']);
-    expect(link.send(Uint8Array.of(5))).toBe('sent');
+    expect(link.send(Uint8Array.of(5))).toBe(SENT);
   });
 
   test('takes the time that its rate asks for', async () => {
@@ -133,18 +134,18 @@ describe('a link', () => {
     const { kernel, link, events } = open();
     link.send(Uint8Array.of(1));
     link.cut(10);
-    expect(link.send(Uint8Array.of(2))).toBe('sent');
+    expect(link.send(Uint8Array.of(2))).toBe(SENT);
     await kernel.advance(10);
     expect(events).toEqual(['gone']);
-    expect(link.send(Uint8Array.of(3))).toBe('closed');
+    expect(link.send(Uint8Array.of(3))).toBe(DROPPED);
     expect(kernel.pending).toBe(0);
   });
 
   test('delivers what left before the node closed', async () => {
     const { kernel, link, events } = open();
     link.send(Uint8Array.of(1));
-    link.close();
-    expect(link.send(Uint8Array.of(2))).toBe('closed');
+    link.end();
+    expect(link.send(Uint8Array.of(2))).toBe(DROPPED);
     await kernel.advance(5);
     expect(events).toEqual(['gone', 'arrive 1', 'closed']);
   });

@@ -3,7 +3,7 @@
 // Invariant: bytes arrive in order, each once, or the link is cut; nobody sends while the socket is backlogged.
 
 import type { Timer } from '../../src/ports/clock.ts';
-import type { SendResult, Socket, Message as SocketMessage } from '../../src/ports/socket.ts';
+import { BACKLOGGED, DROPPED, SENT, type Socket } from '../../src/ports/socket.ts';
 import type { Kernel } from './kernel.ts';
 
 export interface LinkOptions {
@@ -56,26 +56,26 @@ export class Link implements Socket {
     this.bytesPerMs = options.bytesPerMs;
   }
 
-  send(message: SocketMessage): SendResult {
-    if (this.state === 'closing' || this.state === 'cut') return 'closed';
+  send(message: Uint8Array): number {
+    if (this.state === 'closing' || this.state === 'cut') return DROPPED;
     if (this.backlogged) throw new Error('a message was sent into a backlogged socket');
-    if (message.byteLength === 0) throw new Error('an empty message was sent');
+    if (message.length === 0) throw new Error('an empty message was sent');
     this.kernel.spend(this.options.sendMs);
     // The bytes are the sender's: they may be something else a moment later.
-    const bytes = Buffer.from(message instanceof ArrayBuffer ? new Uint8Array(message) : message);
+    const bytes = Buffer.from(message);
     if (!this.held && this.waiting.length === 0 && this.bytesPerMs === Number.POSITIVE_INFINITY) {
       this.fly(bytes);
-      return 'sent';
+      return SENT;
     }
     this.waiting.push({ bytes, atMs: 0 });
     this.buffered += bytes.length;
     this.bufferedBytesPeak = Math.max(this.bufferedBytesPeak, this.buffered);
     this.leave();
     this.backlogged = this.buffered > this.options.bufferBytesMax;
-    return this.backlogged ? 'backlogged' : 'sent';
+    return this.backlogged ? BACKLOGGED : SENT;
   }
 
-  close(): void {
+  end(): void {
     if (this.state !== 'open' && this.state !== 'lost') return;
     const heard = this.state === 'open';
     this.state = heard ? 'closing' : 'cut';
@@ -91,7 +91,7 @@ export class Link implements Socket {
     });
   }
 
-  bufferedBytes(): number {
+  getBufferedAmount(): number {
     return this.buffered;
   }
 

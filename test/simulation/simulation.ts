@@ -379,7 +379,8 @@ class Simulation {
     for (const node of this.nodes) {
       if (node.mistakes.length > 0) throw node.mistakes[0];
       for (const connection of node.connections) {
-        if (connection.dueCount !== 0) throw new Error(`connection ${connection.id} has answers due between turns`);
+        if (node.flush.lanes.dueCounts[connection.lane] !== 0)
+          throw new Error(`connection ${connection.id} has answers due between turns`);
         if (connection.queuedBytes > this.limits.controlBytesMax + QUEUED_BYTES_MAX) {
           throw new Error(`connection ${connection.id} queues ${connection.queuedBytes} bytes`);
         }

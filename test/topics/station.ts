@@ -5,7 +5,7 @@ import { MemoryBus } from '../../src/bus/memory.ts';
 import { ClientStream, type Held } from '../../src/client/stream.ts';
 import { defineInstrument, type InstrumentDefinition, Instruments } from '../../src/market/instrument.ts';
 import type { Update } from '../../src/market/update.ts';
-import type { Message, SendResult, Socket } from '../../src/ports/socket.ts';
+import { BACKLOGGED, DROPPED, SENT, type Socket } from '../../src/ports/socket.ts';
 import type { Codec } from '../../src/protocol/codec.ts';
 import { msgpackCodec } from '../../src/protocol/codecs.ts';
 import type { Channel, Frame } from '../../src/protocol/frames.ts';
@@ -33,7 +33,7 @@ export class FakeClient implements Socket {
   /** Every frame that arrived, in order. */
   readonly frames: Frame[] = [];
   /** What the gateway handed over, the very objects, and when. */
-  readonly handed: Message[] = [];
+  readonly handed: Uint8Array[] = [];
   readonly handedAtMs: number[] = [];
   closedWith: { readonly code: number; readonly reason: string } | null = null;
   /** Messages that it takes until it is backlogged. */
@@ -60,25 +60,24 @@ export class FakeClient implements Socket {
     });
   }
 
-  send(message: Message): SendResult {
-    if (this.closedWith !== null) return 'closed';
+  send(message: Uint8Array): number {
+    if (this.closedWith !== null) return DROPPED;
     if (this.backlogged) throw new Error('a message was sent into a backlogged socket');
     const { kernel } = this.station;
     kernel.spend(this.sendMs);
     this.handed.push(message);
     this.handedAtMs.push(kernel.nowMs());
-    const copy = message instanceof ArrayBuffer ? message.slice(0) : message.slice();
-    this.frames.push(...this.stream.receive(new Uint8Array(copy)));
+    this.frames.push(...this.stream.receive(message.slice()));
     this.room -= 1;
     this.backlogged = this.room <= 0;
-    return this.backlogged ? 'backlogged' : 'sent';
+    return this.backlogged ? BACKLOGGED : SENT;
   }
 
-  close(code: number, reason: string): void {
+  end(code: number, reason: string): void {
     this.closedWith ??= { code, reason };
   }
 
-  bufferedBytes(): number {
+  getBufferedAmount(): number {
     return 0;
   }
 

@@ -1,0 +1,79 @@
+// Owns what a delivery touches of every connection, side by side in memory: a flush over hundreds of connections finds it in few
+// cache lines, where the connections' own objects would cost a miss each. Connections open a lane, views and the flush use it.
+// Invariant: `dueCounts` is 0 outside a flush; a lane that was closed drops what is sent into it until it is opened again.
+
+import { DROPPED, type Socket } from '../ports/socket.ts';
+import type { Recipient } from './recipient.ts';
+
+const CLOSED: Socket = {
+  send: () => DROPPED,
+  end: () => {},
+  getBufferedAmount: () => 0,
+};
+const LANES_MIN = 64;
+const DUE_MIN = 16;
+
+export class Lanes {
+  readonly sockets: Socket[] = [];
+  readonly recipients: Recipient[] = [];
+  /** How many of the turn's answers are due to the lane. */
+  dueCounts = new Int32Array(LANES_MIN);
+  /** Hash of their numbers, in order: lanes of equal sets share one message. */
+  dueHashes = new Int32Array(LANES_MIN);
+  /** Their numbers, `dueStride` places a lane. */
+  due = new Int32Array(LANES_MIN * DUE_MIN);
+  dueStride = DUE_MIN;
+  private readonly free: number[] = [];
+
+  open(recipient: Recipient, socket: Socket): number {
+    const lane = this.free.pop() ?? this.sockets.length;
+    if (lane >= this.dueCounts.length) this.grow();
+    this.sockets[lane] = socket;
+    this.recipients[lane] = recipient;
+    return lane;
+  }
+
+  /** What a flush under way still sends there is dropped. */
+  close(lane: number): void {
+    this.sockets[lane] = CLOSED;
+    this.free.push(lane);
+  }
+
+  /** One more answer of this turn is due to the lane. @returns whether it is the first. */
+  mark(lane: number, answer: number): boolean {
+    const count = this.dueCounts[lane] as number;
+    if (count === this.dueStride) this.widen();
+    this.due[lane * this.dueStride + count] = answer;
+    this.dueCounts[lane] = count + 1;
+    const hash = this.dueHashes[lane] as number;
+    this.dueHashes[lane] = Math.imul(hash ^ answer, 0x9e3779b1) ^ (hash >>> 15);
+    return count === 0;
+  }
+
+  /** Nothing is due to the lane any more. */
+  clear(lane: number): void {
+    this.dueCounts[lane] = 0;
+    this.dueHashes[lane] = 0;
+  }
+
+  private grow(): void {
+    const { dueCounts, dueHashes, due } = this;
+    const lanes = dueCounts.length * 2;
+    this.dueCounts = new Int32Array(lanes);
+    this.dueHashes = new Int32Array(lanes);
+    this.due = new Int32Array(lanes * this.dueStride);
+    this.dueCounts.set(dueCounts);
+    this.dueHashes.set(dueHashes);
+    this.due.set(due);
+  }
+
+  private widen(): void {
+    const { due, dueStride } = this;
+    const lanes = this.dueCounts.length;
+    this.dueStride = dueStride * 2;
+    this.due = new Int32Array(lanes * this.dueStride);
+    for (let lane = 0; lane < lanes; lane++) {
+      this.due.set(due.subarray(lane * dueStride, (lane + 1) * dueStride), lane * this.dueStride);
+    }
+  }
+}
