@@ -46,7 +46,7 @@ class ChangeList {
 class Side {
   readonly levels: Level[] = [];
   /** Their prices, side by side in memory: a search touches few cache lines. */
-  private readonly prices: number[] = [];
+  readonly prices: number[] = [];
   readonly live = new ChangeList();
   readonly gone = new ChangeList();
   readonly tombstones = new Map<number, Level>();
@@ -295,8 +295,8 @@ function bestAfter(side: Side, flat: readonly number[]): number | null {
   for (let i = 0; i < flat.length; i += LEVEL_STRIDE) {
     if (flat[i + 1]! > 0 && (best === null || side.better(flat[i]!, best))) best = flat[i]!;
   }
-  for (let i = side.levels.length - 1; i >= 0; i--) {
-    const { price } = side.levels[i]!;
+  for (let i = side.prices.length - 1; i >= 0; i--) {
+    const price = side.prices[i]!;
     if (best !== null && !side.better(price, best)) break;
     if (!removes(flat, price)) return price;
   }
