@@ -16,6 +16,8 @@ import {
   INSTRUMENT_ACTIONS,
   INTERVALS_MS,
   MODES,
+  PACE_REASONS,
+  PACES,
   PROTOCOL_VERSION,
   RESET_REASONS,
   SIDES,
@@ -108,13 +110,15 @@ describe('the lists of frames.md are those of the code', () => {
       'reset reasons': RESET_REASONS,
       'gap reasons': GAP_REASONS,
       'end reasons': END_REASONS,
+      paces: PACES,
+      'pace reasons': PACE_REASONS,
       sides: SIDES,
       'trade kinds': TRADE_KINDS,
       'instrument actions': INSTRUMENT_ACTIONS,
       channels: CHANNELS,
       modes: MODES,
     });
-    for (const [list, cell] of documented.slice(0, 7)) {
+    for (const [list, cell] of documented.slice(0, 9)) {
       const numbers = [...cell.matchAll(/(\d+) `/g)].map(([, number]) => Number(number));
       expect(numbers, list).toEqual(numbers.map((_, index) => index));
     }

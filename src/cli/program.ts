@@ -9,6 +9,7 @@ import { examplesHelp } from './guide.ts';
 import { addInstruments } from './instruments.ts';
 import { addReplay } from './replay.ts';
 import { addServe } from './serve.ts';
+import { addTop } from './top.ts';
 import { addWatch } from './watch.ts';
 
 /** Runs one command to its end. @returns the exit code. */
@@ -48,6 +49,7 @@ function createProgram(ended: (exitCode: number) => void): Command {
   addWatch(program, ended);
   addReplay(program, ended);
   addInstruments(program);
+  addTop(program, ended);
   return program;
 }
 

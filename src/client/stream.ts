@@ -13,8 +13,10 @@ import type {
   Frame,
   GapFrame,
   HealthFrame,
+  HeartbeatFrame,
   InstrumentFrame,
   Mode,
+  PaceFrame,
   PartFrame,
   PongFrame,
   QuoteFrame,
@@ -55,11 +57,17 @@ export interface Held {
   quote: QuoteFrame | null;
   status: StatusFrame | null;
   health: HealthFrame | null;
-  /** Updates that came in a frame of their own or as the newest of several; merged; named in gaps; skipped by a fresh start. */
+  /** Update up to which the counters account for what was published; -1: nothing was held in this epoch yet. */
+  accountedSeq: number;
+  /**
+   * Every update published since the first that was held is in exactly one of the first four: it came in a frame of its own or as
+   * the newest of several; was merged into one; was named in a gap; was covered by a fresh start.
+   */
   readonly counters: {
     delivered: number;
     merged: number;
     gapped: number;
+    covered: number;
     resets: number;
     ignored: number;
     resyncs: number;
@@ -72,6 +80,8 @@ export interface StreamHandlers {
   ack?(frame: AckFrame): void;
   error?(frame: ErrorFrame): void;
   pong?(frame: PongFrame): void;
+  heartbeat?(frame: HeartbeatFrame): void;
+  pace?(frame: PaceFrame): void;
   topic?(held: Held): void;
   book?(held: Held, book: LocalBook, frame: BookFrame): void;
   quote?(held: Held, frame: QuoteFrame): void;
@@ -140,6 +150,11 @@ export class ClientStream {
     return this.request({ op: 'instruments', watch });
   }
 
+  /** Says how this connection is to be served; what is left out stays. */
+  limit(wishes: { readonly maxBytesPerSec?: number; readonly topOfBook?: boolean }): number {
+    return this.request({ op: 'limit', ...wishes });
+  }
+
   ping(): number {
     return this.request({ op: 'ping' });
   }
@@ -175,6 +190,10 @@ export class ClientStream {
         return handlers.error?.(frame);
       case 'pong':
         return handlers.pong?.(frame);
+      case 'heartbeat':
+        return handlers.heartbeat?.(frame);
+      case 'pace':
+        return handlers.pace?.(frame);
       case 'instrument':
         return handlers.instrument?.(frame);
       case 'topic':
@@ -189,7 +208,10 @@ export class ClientStream {
 
   private takeData(
     held: Held,
-    frame: Exclude<Frame, { type: 'welcome' | 'ack' | 'error' | 'pong' | 'instrument' | 'topic' | 'time' }>,
+    frame: Extract<
+      Frame,
+      { type: 'book' | 'part' | 'quote' | 'status' | 'trade' | 'health' | 'gap' | 'reset' | 'end' }
+    >,
   ): void {
     switch (frame.type) {
       case 'book':
@@ -211,12 +233,14 @@ export class ClientStream {
         return this.handlers.health?.(held, frame);
       case 'gap':
         held.counters.gapped += frame.lastSeq - Math.max(held.seq, frame.firstSeq - 1);
+        held.accountedSeq = frame.lastSeq;
         // Events go on after the gap; a state stays what it is until the reset that follows.
         if (held.topic.channel === 'trade') held.seq = frame.lastSeq;
         return this.handlers.gap?.(held, frame);
       case 'reset':
         held.counters.resets += 1;
         held.awaitsReset = false;
+        if (held.topic.channel === 'trade') this.cover(held, frame.seq);
         held.seq = held.topic.channel === 'trade' ? frame.seq : 0;
         held.valid = held.topic.channel === 'trade';
         held.book?.reset();
@@ -236,12 +260,21 @@ export class ClientStream {
     const continues = before !== undefined && before.topic.epoch === topic.epoch;
     const held: Held = {
       seq: 0,
+      accountedSeq: -1,
       valid: false,
       awaitsReset: false,
       book: topic.channel === 'book' ? new LocalBook() : null,
       quote: null,
       status: null,
-      counters: before?.counters ?? { delivered: 0, merged: 0, gapped: 0, resets: 0, ignored: 0, resyncs: 0 },
+      counters: before?.counters ?? {
+        delivered: 0,
+        merged: 0,
+        gapped: 0,
+        covered: 0,
+        resets: 0,
+        ignored: 0,
+        resyncs: 0,
+      },
       ...(continues ? before : {}),
       // What one gateway thought of a topic says nothing of another.
       health: known?.health ?? null,
@@ -278,8 +311,10 @@ export class ClientStream {
     if (outcome === 'resync') return this.startOver(held, book.counters.badChecksums > badBefore ? 'checksum' : 'hole');
     if (outcome === 'ignored') held.counters.ignored += 1;
     if (outcome !== 'applied') return;
-    if (frame.fromSeq === 0) held.awaitsReset = false;
-    else this.count(held, before, frame.seq);
+    if (frame.fromSeq === 0) {
+      held.awaitsReset = false;
+      this.cover(held, frame.seq);
+    } else this.count(held, before, frame.seq);
     this.handlers.book?.(held, book, frame);
   }
 
@@ -311,16 +346,26 @@ export class ClientStream {
       }
       this.count(held, held.seq, seq);
     }
-    if (fromSeq === 0) held.awaitsReset = false;
+    if (fromSeq === 0) {
+      held.awaitsReset = false;
+      this.cover(held, seq);
+    }
     held.seq = seq;
     held.valid = true;
     return true;
   }
 
-  private count({ counters }: Held, heldSeq: number, seq: number): void {
+  private count(held: Held, heldSeq: number, seq: number): void {
     if (seq <= heldSeq) return;
-    counters.delivered += 1;
-    counters.merged += seq - heldSeq - 1;
+    held.counters.delivered += 1;
+    held.counters.merged += seq - heldSeq - 1;
+    held.accountedSeq = seq;
+  }
+
+  /** A fresh start at `seq`: the first one of an epoch is where the account begins. */
+  private cover(held: Held, seq: number): void {
+    if (held.accountedSeq >= 0 && seq > held.accountedSeq) held.counters.covered += seq - held.accountedSeq;
+    held.accountedSeq = seq;
   }
 
   private startOver(held: Held, reason: 'hole' | 'checksum'): void {

@@ -13,15 +13,18 @@ import { jsonCodec } from '../protocol/codecs.ts';
 import { CloseCode, fault } from '../protocol/errors.ts';
 import { SUBPROTOCOLS } from '../protocol/frames.ts';
 import { ByteWriter } from '../protocol/writer.ts';
-import { Connection, type ConnectionCounters } from '../sessions/connection.ts';
+import { Connection, connectionCounters } from '../sessions/connection.ts';
+import { beginPulse, pingNumber } from '../sessions/pulse.ts';
 import { Sessions } from '../sessions/session.ts';
 import { packageVersion, type Settings } from '../settings/settings.ts';
 import { Flush } from '../topics/flush.ts';
 import { Topics } from '../topics/topics.ts';
+import { answerConnections, CONNECTIONS_PATH } from './admin.ts';
 import { watchBusy } from './busy.ts';
 import { HttpApi } from './http.ts';
 import { GatewayTimers } from './timers.ts';
-import { createServer, type HttpResponse, type Server } from './uws.ts';
+import { isLocalProgram } from './trust.ts';
+import { createServer, type HttpRequest, type HttpResponse, type Server } from './uws.ts';
 
 const STREAM_PATH = '/v1/stream';
 
@@ -33,10 +36,11 @@ export class Gateway {
   readonly bus: Bus;
   readonly topics: Topics;
   readonly flush: Flush;
-  readonly connectionCounters: ConnectionCounters = { stalls: 0, drains: 0, pumps: 0, slowControlCloses: 0 };
+  readonly connectionCounters = connectionCounters();
   /** Refusals by code. */
   readonly refusals: Record<string, number> = {};
-  private readonly connections = new Set<Connection>();
+  /** All that are open, the oldest first. */
+  readonly connections = new Set<Connection>();
   private readonly sessions: Sessions;
   private readonly load = watchBusy();
   private readonly timers = new GatewayTimers();
@@ -113,6 +117,7 @@ export class Gateway {
       throw error;
     }
     this.state = 'open';
+    beginPulse({ clock: systemClock, timers: this.timers, connections: this.connections });
     this.logger.info({ url: this.url, stream: this.streamUrl, admin: this.adminUrl }, 'listening');
   }
 
@@ -145,6 +150,7 @@ export class Gateway {
           message: (connection, message, binary) =>
             this.guard(connection, (open) => sessions.receive(open, message, binary)),
           drain: (connection) => this.guard(connection, (open) => open.drained()),
+          pong: (connection, payload) => this.guard(connection, (open) => open.pong(pingNumber(payload))),
           close: (connection) => this.guard(connection, (open) => this.closed(open)),
         },
       },
@@ -156,20 +162,37 @@ export class Gateway {
 
   private createAdmin(): Server {
     return createServer<never>({
-      http: async ({ method, path }) => this.admin(method, path),
+      http: async (request) => {
+        try {
+          return this.admin(request);
+        } catch (error) {
+          this.logger.error({ err: error }, 'internal error');
+          return this.http.refuse(fault('internal'));
+        }
+      },
       bodyBytesMax: 1_024,
       payloadBytesMax: 1_024,
     });
   }
 
-  private admin(method: string, path: string): HttpResponse {
+  private admin(request: HttpRequest): HttpResponse {
+    const { method, path, query } = request;
     if (method === 'GET' && path === '/healthz') return { status: 200, body: '{"status":"ok"}\n' };
     if (method === 'GET' && path === '/readyz') {
       const ready = this.state === 'open';
       return { status: ready ? 200 : 503, body: `{"ready":${ready}}\n` };
     }
+    // Probes may come under any name; what tells of clients is for this machine.
+    if (!isLocalProgram(request)) return this.http.refuse(fault('not-local'));
     if (method === 'GET' && path === '/v1/admin/stats')
       return { status: 200, body: `${JSON.stringify(this.stats())}\n` };
+    if (method === 'GET' && (path === CONNECTIONS_PATH || path.startsWith(`${CONNECTIONS_PATH}/`))) {
+      const { connections, settings } = this;
+      const { connectionBytesPerSecMax } = settings;
+      const view = { connections, connectionBytesPerSecMax, nowMs: systemClock.nowMs() };
+      const answer = answerConnections(path, query, view);
+      return 'code' in answer ? this.http.refuse(answer) : { status: 200, body: `${JSON.stringify(answer)}\n` };
+    }
     return this.http.refuse(fault('not-found', path.slice(0, 100)));
   }
 
@@ -197,8 +220,13 @@ export class Gateway {
       codec,
       flush: this.flush,
       topics: this.topics,
+      clock: systemClock,
+      timers: this.timers,
       limits: this.settings,
       counters: this.connectionCounters,
+      address,
+      onClose: (closed, code, reason) =>
+        this.logger.info({ connection: closed.id, address, code, reason }, 'closed a connection'),
     });
     this.connections.add(connection);
     this.logger.debug({ connection: connection.id, address, codec: codec.name }, 'connected');

@@ -11,7 +11,11 @@ const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
 /** @param token the one that is set; empty for none. */
 export function mayPublish({ headers, address }: Pick<HttpRequest, 'headers' | 'address'>, token: string): boolean {
-  if (token !== '') return bearer(headers.get('authorization') ?? '', token);
+  return token === '' ? isLocalProgram({ headers, address }) : bearer(headers.get('authorization') ?? '', token);
+}
+
+/** Whether a program on this machine asks, and not a web page or somebody behind a proxy. */
+export function isLocalProgram({ headers, address }: Pick<HttpRequest, 'headers' | 'address'>): boolean {
   if (!isLoopback(address) || [...headers.keys()].some((name) => FORWARDING_HEADER.test(name))) return false;
   // The Host header too: a page whose name was pointed at this machine is its own origin.
   const host = headers.get('host');

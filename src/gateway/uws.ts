@@ -13,6 +13,8 @@ export interface StreamHandlers<Session> {
   open(socket: Socket, codec: Codec | null, address: string): Session;
   message(session: Session, message: Uint8Array, binary: boolean): void;
   drain(session: Session): void;
+  /** A pong, with what its ping carried. */
+  pong(session: Session, payload: ArrayBuffer): void;
   close(session: Session): void;
 }
 
@@ -57,7 +59,6 @@ export interface Server {
 
 /** Never reached: the send queue stops at the first byte that the kernel does not take. */
 const BACKPRESSURE_BYTES_MAX = 64 * 1024 * 1024;
-const IDLE_TIMEOUT_S = 120;
 
 /** The library takes host, port and options together; its types know only two of them at a time. */
 type ExclusiveListen = (
@@ -112,8 +113,9 @@ function addStream<Session>(
     maxPayloadLength: payloadBytesMax,
     maxBackpressure: BACKPRESSURE_BYTES_MAX,
     closeOnBackpressureLimit: false,
-    idleTimeout: IDLE_TIMEOUT_S,
-    sendPingsAutomatically: true,
+    // The send queue pings, and closes those who do not answer.
+    idleTimeout: 0,
+    sendPingsAutomatically: false,
     upgrade: (res, req, context) => upgrade<Session>(res, req, context),
     open: (ws) => {
       const data = ws.getUserData();
@@ -126,6 +128,10 @@ function addStream<Session>(
     drain: (ws) => {
       const { session } = ws.getUserData();
       if (session !== undefined && ws.getBufferedAmount() === 0) handlers.drain(session);
+    },
+    pong: (ws, payload) => {
+      const { session } = ws.getUserData();
+      if (session !== undefined) handlers.pong(session, payload);
     },
     close: (ws) => {
       const { session } = ws.getUserData();

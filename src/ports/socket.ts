@@ -10,6 +10,8 @@ export const DROPPED = 2;
 export interface Socket {
   /** `compress` is always false: compressed bytes could not be shared. @returns one of the three above. */
   send(message: Uint8Array, binary: boolean, compress: boolean): number;
+  /** A WebSocket ping; the payload is at most 125 bytes of ASCII. @returns as `send`. */
+  ping(payload: string): number;
   /** Closes with a WebSocket close code and a reason of at most 123 bytes, behind what was sent. */
   end(code: number, reason: string): void;
   /** Bytes taken that have not left this process. */

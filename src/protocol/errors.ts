@@ -38,7 +38,7 @@ export const ERRORS = {
   'unknown-op': {
     http: 400,
     message: 'There is no such operation.',
-    action: 'Use subscribe, unsubscribe, resync, instruments or ping.',
+    action: 'Use subscribe, unsubscribe, resync, instruments, limit or ping.',
   },
   'unknown-channel': { http: 400, message: 'There is no such channel.', action: 'Use book, quote, trade or status.' },
   'unknown-symbol': {
@@ -127,6 +127,11 @@ export const ERRORS = {
     message: 'The definition of the instrument is not valid.',
     action: 'Compare it with GET /v1/instruments.',
   },
+  'not-local': {
+    http: 403,
+    message: 'The admin port answers programs on this machine only.',
+    action: 'Ask from this machine, by the name localhost or the address 127.0.0.1, and not from a web page.',
+  },
   unauthorized: {
     http: 401,
     message: 'Publishing is open to this machine only, or to those with the token.',
@@ -164,6 +169,8 @@ export function fault(code: ErrorCode, detail?: string): Fault {
 export const CloseCode = {
   goingAway: 1001,
   slowControl: 4000,
+  tooSlow: 4001,
+  silent: 4002,
   badFrames: 4500,
   unsupportedProtocol: 4501,
 } as const;

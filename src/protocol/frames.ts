@@ -14,6 +14,8 @@ export const FrameType = {
   ack: 1,
   error: 2,
   pong: 3,
+  heartbeat: 4,
+  pace: 5,
   time: 16,
   topic: 17,
   book: 18,
@@ -75,6 +77,17 @@ export type GapReason = (typeof GAP_REASONS)[number] | Other;
 export const END_REASONS = ['delisted', 'revoked'] as const;
 export type EndReason = (typeof END_REASONS)[number] | Other;
 
+/**
+ * Index is the number on the wire. How a connection is served: as its subscriptions ask; as fast as the link or the budget
+ * allows; no subscription more often than `intervalMs`; books cut to the best level as well.
+ */
+export const PACES = ['real-time', 'conflated', 'slower', 'top'] as const;
+export type Pace = (typeof PACES)[number] | Other;
+
+/** Index is the number on the wire. What makes a connection slow. */
+export const PACE_REASONS = ['link', 'budget'] as const;
+export type PaceReason = (typeof PACE_REASONS)[number] | Other;
+
 /** Index is the number on the wire. */
 export const INSTRUMENT_ACTIONS = ['listed', 'changed', 'delisted'] as const;
 export type InstrumentAction = (typeof INSTRUMENT_ACTIONS)[number];
@@ -102,7 +115,15 @@ export interface WelcomeFrame {
   server: string;
   session: string;
   timeUs: number;
-  limits: { requestBytes: number; symbolsPerRequest: number; subscriptions: number };
+  limits: {
+    requestBytes: number;
+    symbolsPerRequest: number;
+    subscriptions: number;
+    /** A link without frames for this long gets a heartbeat. */
+    heartbeatMs: number;
+    /** A connection on which a ping has waited for its pong this long is closed. */
+    ageMsMax: number;
+  };
 }
 export interface Accepted {
   symbol: string;
@@ -136,6 +157,23 @@ export interface PongFrame {
   type: 'pong';
   id: number;
   timeUs: number;
+}
+export interface HeartbeatFrame {
+  type: 'heartbeat';
+  timeUs: number;
+  /** The gateway's last measured round trip; null before the first. */
+  roundTripMs: number | null;
+  /** How far the client is behind what is due to it, as the gateway knows. */
+  lagMs: number;
+}
+export interface PaceFrame {
+  type: 'pace';
+  pace: Pace;
+  /** Subscriptions of this priority and below are served so, those above at the pace before. */
+  priority: number;
+  /** Least time between two answers of a subscription; 0: what it asked for. */
+  intervalMs: number;
+  reason: PaceReason;
 }
 export interface TimeFrame {
   type: 'time';
@@ -239,6 +277,8 @@ export type Frame =
   | AckFrame
   | ErrorFrame
   | PongFrame
+  | HeartbeatFrame
+  | PaceFrame
   | TimeFrame
   | TopicFrame
   | BookFrame

@@ -13,6 +13,8 @@ import {
   GAP_REASONS,
   INSTRUMENT_ACTIONS,
   MODES,
+  PACE_REASONS,
+  PACES,
   RESET_REASONS,
   type Refused,
   SIDES,
@@ -124,6 +126,8 @@ const FIELDS: { readonly [T in Frame['type']]: FieldsOf<Extract<Frame, { type: T
       requestBytes: integer,
       symbolsPerRequest: integer,
       subscriptions: integer,
+      heartbeatMs: integer,
+      ageMsMax: integer,
     }),
   },
   ack: {
@@ -142,6 +146,13 @@ const FIELDS: { readonly [T in Frame['type']]: FieldsOf<Extract<Frame, { type: T
   },
   error: { id: orNull(integer), code: text, message: text, action: text },
   pong: { id: integer, timeUs: integer },
+  heartbeat: { timeUs: integer, roundTripMs: orNull(integer), lagMs: integer },
+  pace: {
+    pace: oneOf(PACES, 'growing'),
+    priority: integer,
+    intervalMs: integer,
+    reason: oneOf(PACE_REASONS, 'growing'),
+  },
   time: { timeUs: integer },
   topic: {
     topic: integer,

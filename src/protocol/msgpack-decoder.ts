@@ -14,6 +14,8 @@ import {
   INSTRUMENT_ACTIONS,
   MODES,
   type Other,
+  PACE_REASONS,
+  PACES,
   RESET_REASONS,
   SIDES,
   STATUSES,
@@ -29,6 +31,8 @@ const ELEMENTS_MIN: Readonly<Record<number, number>> = {
   [FrameType.ack]: 5,
   [FrameType.error]: 5,
   [FrameType.pong]: 3,
+  [FrameType.heartbeat]: 4,
+  [FrameType.pace]: 5,
   [FrameType.time]: 2,
   [FrameType.topic]: 10,
   [FrameType.book]: 10,
@@ -149,11 +153,27 @@ export class MsgpackDecoder implements Decoder {
           timeUs: r.integer(),
         };
         const fields = r.array();
-        if (fields < 3) throw new DecodeError('the limits in the welcome are incomplete');
-        const limits = { requestBytes: r.integer(), symbolsPerRequest: r.integer(), subscriptions: r.integer() };
-        for (let i = 3; i < fields; i++) r.skip();
+        if (fields < 5) throw new DecodeError('the limits in the welcome are incomplete');
+        const limits = {
+          requestBytes: r.integer(),
+          symbolsPerRequest: r.integer(),
+          subscriptions: r.integer(),
+          heartbeatMs: r.integer(),
+          ageMsMax: r.integer(),
+        };
+        for (let i = 5; i < fields; i++) r.skip();
         return { ...welcome, limits };
       }
+      case FrameType.heartbeat:
+        return { type: 'heartbeat', timeUs: r.integer(), roundTripMs: r.integerOrNil(), lagMs: r.integer() };
+      case FrameType.pace:
+        return {
+          type: 'pace',
+          pace: growing(PACES, r.integer()),
+          priority: r.integer(),
+          intervalMs: r.integer(),
+          reason: growing(PACE_REASONS, r.integer()),
+        };
       case FrameType.ack:
         return ack(r);
       case FrameType.error:

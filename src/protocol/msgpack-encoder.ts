@@ -10,6 +10,8 @@ import {
   FrameType,
   GAP_REASONS,
   INSTRUMENT_ACTIONS,
+  PACE_REASONS,
+  PACES,
   type PartFrame,
   RESET_REASONS,
   SIDES,
@@ -99,10 +101,12 @@ export function encodeMsgpack(w: ByteWriter, frame: Frame): void {
       w.string(frame.server);
       w.string(frame.session);
       w.integer(frame.timeUs);
-      w.array(3);
+      w.array(5);
       w.integer(frame.limits.requestBytes);
       w.integer(frame.limits.symbolsPerRequest);
-      return w.integer(frame.limits.subscriptions);
+      w.integer(frame.limits.subscriptions);
+      w.integer(frame.limits.heartbeatMs);
+      return w.integer(frame.limits.ageMsMax);
     case 'ack':
       return ack(w, frame);
     case 'error':
@@ -117,6 +121,19 @@ export function encodeMsgpack(w: ByteWriter, frame: Frame): void {
       w.integer(FrameType.pong);
       w.integer(frame.id);
       return w.integer(frame.timeUs);
+    case 'heartbeat':
+      w.array(4);
+      w.integer(FrameType.heartbeat);
+      w.integer(frame.timeUs);
+      w.integerOrNil(frame.roundTripMs);
+      return w.integer(frame.lagMs);
+    case 'pace':
+      w.array(5);
+      w.integer(FrameType.pace);
+      w.integer(numberOf(PACES, frame.pace));
+      w.integer(frame.priority);
+      w.integer(frame.intervalMs);
+      return w.integer(numberOf(PACE_REASONS, frame.reason));
   }
 }
 

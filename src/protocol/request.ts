@@ -40,6 +40,15 @@ const SCHEMAS = {
     { op: Type.Literal('instruments'), id, watch: Type.Optional(Type.Boolean()) },
     { additionalProperties: false },
   ),
+  limit: Type.Object(
+    {
+      op: Type.Literal('limit'),
+      id,
+      maxBytesPerSec: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000_000 })),
+      topOfBook: Type.Optional(Type.Boolean()),
+    },
+    { additionalProperties: false },
+  ),
   ping: Type.Object({ op: Type.Literal('ping'), id }, { additionalProperties: false }),
 };
 
@@ -50,8 +59,15 @@ export type SubscribeRequest = Static<typeof SCHEMAS.subscribe>;
 export type UnsubscribeRequest = Static<typeof SCHEMAS.unsubscribe>;
 export type ResyncRequest = Static<typeof SCHEMAS.resync>;
 export type InstrumentsRequest = Static<typeof SCHEMAS.instruments>;
+export type LimitRequest = Static<typeof SCHEMAS.limit>;
 export type PingRequest = Static<typeof SCHEMAS.ping>;
-export type Request = SubscribeRequest | UnsubscribeRequest | ResyncRequest | InstrumentsRequest | PingRequest;
+export type Request =
+  | SubscribeRequest
+  | UnsubscribeRequest
+  | ResyncRequest
+  | InstrumentsRequest
+  | LimitRequest
+  | PingRequest;
 
 /** A request that can't be carried out, with its id where that could be read. */
 export interface BadRequest {

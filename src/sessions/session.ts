@@ -24,7 +24,7 @@ import {
   type UnsubscribeRequest,
 } from '../protocol/request.ts';
 import type { Flush } from '../topics/flush.ts';
-import { Subscription } from '../topics/subscription.ts';
+import { PRIORITY_DEFAULT, Subscription } from '../topics/subscription.ts';
 import type { Topics } from '../topics/topics.ts';
 import type { ViewShape } from '../topics/view.ts';
 import type { Connection } from './connection.ts';
@@ -33,6 +33,8 @@ export interface SessionLimits {
   readonly requestBytesMax: number;
   readonly symbolsPerRequestMax: number;
   readonly subscriptionsMax: number;
+  readonly heartbeatMs: number;
+  readonly ageMsMax: number;
 }
 
 export interface SessionOptions {
@@ -64,12 +66,15 @@ export class Sessions {
         requestBytes: limits.requestBytesMax,
         symbolsPerRequest: limits.symbolsPerRequestMax,
         subscriptions: limits.subscriptionsMax,
+        heartbeatMs: limits.heartbeatMs,
+        ageMsMax: limits.ageMsMax,
       },
     });
   }
 
   /** One WebSocket message from the client; `binary` as the socket says, which must fit the codec. */
   receive(connection: Connection, message: Uint8Array, binary: boolean): void {
+    connection.heard();
     if (message.length > this.options.limits.requestBytesMax) {
       return this.refuse(connection, { id: null, fault: fault('too-large', `${message.length} bytes`) });
     }
@@ -118,6 +123,9 @@ export class Sessions {
         connection.watchesInstruments = request.watch ?? false;
         connection.tell({ type: 'ack', id: request.id, op: request.op, accepted: [], refused: [] });
         return connection.enumerate(this.listed());
+      case 'limit':
+        connection.limit(request);
+        return connection.tell({ type: 'ack', id: request.id, op: request.op, accepted: [], refused: [] });
       case 'ping':
         return connection.tell({ type: 'pong', id: request.id, timeUs: this.options.clock.nowUs() });
     }
@@ -139,20 +147,22 @@ export class Sessions {
       }
       const topic = topics.acquire(request.channel, symbol);
       if (topic === undefined) return fault('unknown-symbol', symbol);
-      subscription = new Subscription(connection, topic, topic.view(shape));
+      const paced = connection.paced(request.channel, shape, request.priority ?? PRIORITY_DEFAULT);
+      subscription = new Subscription(connection, topic, topic.view(paced), shape);
       topic.add(subscription);
       connection.subscriptions.set(`${request.channel}:${symbol}`, subscription);
       subscription.last = request.last ?? 0;
     } else {
-      const changesOver = subscription.merging || subscription.view.mode === 'live';
+      const changesOver = subscription.merging || subscription.asked.mode === 'live';
       subscription.merging = shape.mode === 'raw' && changesOver && subscription.epoch !== 0;
-      subscription.topic.reshape(subscription, shape);
+      subscription.priority = request.priority ?? subscription.priority;
+      connection.reshape(subscription, shape);
     }
-    if (request.priority !== undefined) subscription.priority = request.priority;
+    subscription.priority = request.priority ?? subscription.priority;
     const { cursor: cursors = {} } = request;
     const cursor = Object.hasOwn(cursors, symbol) ? cursors[symbol] : undefined;
     if (cursor !== undefined) this.moveTo(subscription, { depth: shape.depth, ...cursor });
-    if (shape.intervalMs > 0) flush.addToGrid(subscription.view);
+    if (subscription.view.intervalMs > 0) flush.addToGrid(subscription.view);
     if (!subscription.inStep) connection.wake(subscription);
     return { topic: subscription.topic.id, depth: shape.depth, intervalMs: shape.intervalMs, mode: shape.mode };
   }
@@ -189,8 +199,8 @@ export class Sessions {
       const subscription = connection.subscriptions.get(`${request.channel}:${symbol}`);
       if (subscription === undefined) return fault('not-subscribed', symbol.slice(0, 48));
       run(subscription);
-      const { topic, view } = subscription;
-      return { topic: topic.id, depth: view.depth, intervalMs: view.intervalMs, mode: view.mode };
+      const { topic, asked } = subscription;
+      return { topic: topic.id, depth: asked.depth, intervalMs: asked.intervalMs, mode: asked.mode };
     });
   }
 

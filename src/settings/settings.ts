@@ -76,6 +76,29 @@ export const SETTINGS = {
     max: 67_108_864,
     about: 'Answers to requests that may wait for a client that does not read.',
   },
+  heartbeatMs: {
+    env: 'TICKWIRE_HEARTBEAT_MS',
+    default: 5_000,
+    min: 1_000,
+    max: 60_000,
+    about:
+      'A link without frames for this long gets a heartbeat; at least so often every client is pinged, and one that leaves three pings unanswered so long is closed.',
+  },
+  ageMsMax: {
+    env: 'TICKWIRE_AGE_MS_MAX',
+    default: 30_000,
+    min: 1_000,
+    max: 3_600_000,
+    about:
+      'A client that has not answered a ping for this long is closed: it is too slow even for what was cut down to its link.',
+  },
+  connectionBytesPerSecMax: {
+    env: 'TICKWIRE_CONNECTION_BYTES_PER_SEC_MAX',
+    default: 0,
+    min: 0,
+    max: 1_000_000_000,
+    about: 'Bytes a second that a connection gets at most; clients may ask for less. 0: as fast as its link is.',
+  },
   publishBytesMax: {
     env: 'TICKWIRE_PUBLISH_BYTES_MAX',
     default: 4_194_304,

@@ -1,6 +1,6 @@
 // Owns the turn: collects the views that are due, encodes each answer once, joins what is due to each recipient into one
 // message and sends it. Called by topics (`due`), grids and sessions (`wake`). Invariant: all answers of a turn are made before
-// any byte is sent, so that a recipient that falls behind while sending holds exactly its views' `sentSeq`.
+// any byte is sent, so that a recipient that falls behind while sending holds exactly its views' `sentSeq`, or `heldSeq` where nothing was sent to it.
 
 import type { Clock, Timers } from '../ports/clock.ts';
 import { SENT, type Socket } from '../ports/socket.ts';
@@ -8,7 +8,7 @@ import { FrameType } from '../protocol/frames.ts';
 import { ByteWriter } from '../protocol/writer.ts';
 import { PART_BYTES_MAX } from './chunks.ts';
 import { JoinTable } from './join-table.ts';
-import { Lanes } from './lanes.ts';
+import { Lanes, messageBytes } from './lanes.ts';
 import type { Recipient } from './recipient.ts';
 import type { Turn } from './topic.ts';
 import type { View } from './view.ts';
@@ -226,24 +226,31 @@ export class Flush implements Turn {
 
   private deliver(): void {
     const count = this.answeredCount;
-    this.answeredCount = 0;
     if (count === 1) this.deliverOne(this.answered[0] as View);
     else if (count > 1) {
       for (let answer = 0; answer < count; answer++) this.mark((this.answered[answer] as View).lanes, answer);
       this.deliverMarked();
     }
+    for (let answer = 0; answer < count; answer++) {
+      const view = this.answered[answer] as View;
+      view.heldSeq = view.sentSeq;
+    }
+    this.answeredCount = 0;
     this.firstAnswer = this.counters.answers;
   }
 
   /** The turn's only answer: each lane is touched once. Backwards, since one that falls behind leaves the list. */
   private deliverOne(view: View): void {
     const { lanes } = view;
-    const { sockets } = this.lanes;
+    const { sockets, sent, limits } = this.lanes;
     const { binary } = view.codec;
     const message = this.single(0);
+    const bytes = messageBytes(message.length);
     this.counters.messages += lanes.length;
     for (let i = lanes.length - 1; i >= 0; i--) {
       const lane = lanes[i] as number;
+      if (sent[lane]! + bytes > limits[lane]! && !this.admit(lane, bytes)) continue;
+      sent[lane]! += bytes;
       const result = (sockets[lane] as Socket).send(message, binary, false);
       if (result !== SENT) (this.lanes.recipients[lane] as Recipient).strained(result);
     }
@@ -258,7 +265,7 @@ export class Flush implements Turn {
 
   private deliverMarked(): void {
     const { lanes, touched } = this;
-    const { sockets } = lanes;
+    const { sockets, sent, limits } = lanes;
     const count = this.touchedCount;
     this.touchedCount = 0;
     this.joins.clear();
@@ -267,10 +274,20 @@ export class Flush implements Turn {
       const first = lanes.due[lane * lanes.dueStride] as number;
       const message = lanes.dueCounts[lane] === 1 ? this.single(first) : this.joined(lane);
       lanes.clear(lane);
+      const bytes = messageBytes(message.length);
+      if (sent[lane]! + bytes > limits[lane]! && !this.admit(lane, bytes)) continue;
+      sent[lane]! += bytes;
       const result = (sockets[lane] as Socket).send(message, this.answered[first]!.codec.binary, false);
       if (result !== SENT) (lanes.recipients[lane] as Recipient).strained(result);
     }
     this.counters.messages += count;
+  }
+
+  /** The lane's limit is in the way: its recipient pings, or refuses and leaves its views. */
+  private admit(lane: number, bytes: number): boolean {
+    const admitted = (this.lanes.recipients[lane] as Recipient).admit(bytes);
+    if (!admitted) this.counters.messages -= 1;
+    return admitted;
   }
 
   private single(answer: number): Uint8Array {

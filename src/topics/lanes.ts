@@ -7,15 +7,25 @@ import type { Recipient } from './recipient.ts';
 
 const CLOSED: Socket = {
   send: () => DROPPED,
+  ping: () => DROPPED,
   end: () => {},
   getBufferedAmount: () => 0,
 };
+/** What a message of so many bytes takes on the wire, with its WebSocket header (RFC 6455 section 5.2). */
+export function messageBytes(length: number): number {
+  return length + (length < 126 ? 2 : length < 65_536 ? 4 : 10);
+}
+
 const LANES_MIN = 64;
 const DUE_MIN = 16;
 
 export class Lanes {
   readonly sockets: Socket[] = [];
   readonly recipients: Recipient[] = [];
+  /** Bytes ever sent into the lane, headers included. */
+  sent = new Float64Array(LANES_MIN);
+  /** What `sent` may come to before its recipient is asked. */
+  limits = new Float64Array(LANES_MIN);
   /** How many of the turn's answers are due to the lane. */
   dueCounts = new Int32Array(LANES_MIN);
   /** Hash of their numbers, in order: lanes of equal sets share one message. */
@@ -30,6 +40,8 @@ export class Lanes {
     if (lane >= this.dueCounts.length) this.grow();
     this.sockets[lane] = socket;
     this.recipients[lane] = recipient;
+    this.sent[lane] = 0;
+    this.limits[lane] = 0;
     return lane;
   }
 
@@ -57,11 +69,15 @@ export class Lanes {
   }
 
   private grow(): void {
-    const { dueCounts, dueHashes, due } = this;
+    const { sent, limits, dueCounts, dueHashes, due } = this;
     const lanes = dueCounts.length * 2;
     this.dueCounts = new Int32Array(lanes);
     this.dueHashes = new Int32Array(lanes);
     this.due = new Int32Array(lanes * this.dueStride);
+    this.sent = new Float64Array(lanes);
+    this.limits = new Float64Array(lanes);
+    this.sent.set(sent);
+    this.limits.set(limits);
     this.dueCounts.set(dueCounts);
     this.dueHashes.set(dueHashes);
     this.due.set(due);

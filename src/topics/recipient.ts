@@ -6,6 +6,9 @@ export abstract class Recipient {
   /** Its place among the flush's lanes. */
   abstract readonly lane: number;
 
+  /** Whether so many more bytes may be sent, where that goes past the lane's limit. If not, it has left its views. */
+  abstract admit(bytes: number): boolean;
+
   /** A message that the flush sent into the lane was not simply taken: `result` is what the socket answered. */
   abstract strained(result: number): void;
 

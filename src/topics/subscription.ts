@@ -6,7 +6,9 @@ import type { ResetReason } from '../protocol/frames.ts';
 import type { Answer } from './answer.ts';
 import type { Recipient } from './recipient.ts';
 import type { Topic } from './topic.ts';
-import type { View } from './view.ts';
+import type { View, ViewShape } from './view.ts';
+
+export const PRIORITY_DEFAULT = 5;
 
 export class Subscription {
   /** Epoch of `seq`; 0: the client holds nothing. */
@@ -18,7 +20,11 @@ export class Subscription {
   place = -1;
   /** Place among the topic's subscriptions. */
   topicPlace = -1;
-  priority = 5;
+  priority = PRIORITY_DEFAULT;
+  /** What was sent for it while it was behind, weighted with its priority. */
+  served = 0;
+  /** When it was answered last by itself. */
+  answeredMs = 0;
   /** Events of the past that a first answer brings, where there is no cursor. */
   last = 0;
   /** Frames about the topic that go out before its next data. */
@@ -36,8 +42,20 @@ export class Subscription {
     readonly recipient: Recipient,
     readonly topic: Topic,
     public view: View,
+    /** What the client asked for; `view` may be slower or less deep. */
+    public asked: ViewShape = view,
   ) {
     this.healthDue = topic.health !== 'live';
+  }
+
+  /** Whether it may be answered now: one with an interval waits for its tick, unless there is something to be said first. */
+  due(nowMs: number): boolean {
+    const { intervalMs, sentSeq, lanes } = this.view;
+    if (intervalMs === 0 || this.answer !== null || this.topicDue || this.healthDue || this.resetDue !== null)
+      return true;
+    if (this.epoch !== this.topic.epoch || this.depth !== this.view.depth) return true;
+    if (lanes.length > 0 && this.seq < sentSeq) return true;
+    return Math.floor(nowMs / intervalMs) > Math.floor(this.answeredMs / intervalMs);
   }
 
   get inStep(): boolean {

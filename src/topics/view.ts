@@ -20,6 +20,8 @@ export class View implements ViewShape {
   readonly mode: Mode;
   readonly codec: Codec;
   sentSeq: number;
+  /** What `sentSeq` was before the flush under way answered; outside of a flush the same. */
+  heldSeq: number;
   scannedSeq: number;
   /** Monotonic; when the members were last sent a frame. */
   sentAtMs = 0;
@@ -40,6 +42,7 @@ export class View implements ViewShape {
     this.mode = shape.mode;
     this.codec = shape.codec;
     this.sentSeq = topic.seq;
+    this.heldSeq = topic.seq;
     this.scannedSeq = topic.seq;
   }
 
@@ -53,6 +56,7 @@ export class View implements ViewShape {
     if (this.members.length === 0) {
       // Without members the cursor rested; the first one brings it along. That of a derived quote may be ahead of the topic.
       this.sentSeq = Math.min(subscription.seq, this.topic.seq);
+      this.heldSeq = this.sentSeq;
       this.scannedSeq = this.sentSeq;
     }
     subscription.place = this.members.length;
@@ -60,8 +64,11 @@ export class View implements ViewShape {
     this.lanes.push(subscription.recipient.lane);
   }
 
-  /** Takes a member out; its own cursor goes on from the view's. */
-  leave(subscription: Subscription): void {
+  /**
+   * Takes a member out; its own cursor goes on from the view's. `delivered` false: it was not sent the answer of the flush under
+   * way. @returns whether there was one.
+   */
+  leave(subscription: Subscription, delivered = true): boolean {
     const { members, lanes } = this;
     const last = members.length - 1;
     const moved = members[last]!;
@@ -71,8 +78,10 @@ export class View implements ViewShape {
     members.pop();
     lanes.pop();
     subscription.place = -1;
-    subscription.seq = Math.max(subscription.seq, this.sentSeq);
+    const missed = !delivered && this.heldSeq < this.sentSeq;
+    subscription.seq = Math.max(subscription.seq, missed ? this.heldSeq : this.sentSeq);
     subscription.depth = this.depth;
+    return missed;
   }
 
   /** Takes all members out, and wakes them: each is answered by itself. */

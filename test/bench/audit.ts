@@ -4,7 +4,7 @@
 
 import { CLOCK_SKEW_MAX_US } from './clock.ts';
 import { Histogram } from './histogram.ts';
-import type { LatencySummary, SubjectName } from './messages.ts';
+import type { AuditedMessage, LatencySummary, SubjectName } from './messages.ts';
 import type { SchedulePlan } from './schedule.ts';
 
 export interface AuditRules {
@@ -22,6 +22,7 @@ const NOT_SUBSCRIBED = -2;
 
 export const RULES: Readonly<Record<SubjectName, AuditRules>> = {
   raw: { heldAtStart: 0, everyUpdate: true, repeatsAllowed: false },
+  'raw-pings': { heldAtStart: 0, everyUpdate: true, repeatsAllowed: false },
   tickwire: { heldAtStart: NOTHING, everyUpdate: false, repeatsAllowed: true },
   'tickwire-raw': { heldAtStart: NOTHING, everyUpdate: true, repeatsAllowed: true },
 };
@@ -38,6 +39,7 @@ export class Audit {
   readonly problemTexts: string[] = [];
   private readonly updateLatency = new Histogram();
   private readonly frameLatency = new Histogram();
+  private readonly firstSecondLatency = new Histogram();
   /** By client and topic. */
   private readonly held: Int32Array;
   private readonly topics: number;
@@ -66,6 +68,11 @@ export class Audit {
   /** Subscriptions that have no first state yet. */
   get subscriptionsWaiting(): number {
     return this.waiting;
+  }
+
+  /** The client stopped reading: from now on nothing is expected of it. */
+  dismiss(client: number): void {
+    this.held.fill(NOT_SUBSCRIBED, client * this.topics, (client + 1) * this.topics);
   }
 
   measure(plan: SchedulePlan): void {
@@ -108,6 +115,7 @@ export class Audit {
     if (!plausible) this.problem(`${frames} frames have a latency of ${latencyUs} µs`);
     if (!(sentUs >= this.windowFromUs && sentUs < this.windowToUs)) return;
     this.updateLatency.record(latencyUs, updates);
+    if (sentUs < this.windowFromUs + 1_000_000) this.firstSecondLatency.record(latencyUs, updates);
     this.frameLatency.record(latencyUs, frames);
   }
 
@@ -163,8 +171,12 @@ export class Audit {
     });
   }
 
-  latencies(): { updateLatency: LatencySummary; frameLatency: LatencySummary } {
-    return { updateLatency: summarise(this.updateLatency), frameLatency: summarise(this.frameLatency) };
+  latencies(): Pick<AuditedMessage, 'updateLatency' | 'frameLatency' | 'firstSecondLatency'> {
+    return {
+      updateLatency: summarise(this.updateLatency),
+      frameLatency: summarise(this.frameLatency),
+      firstSecondLatency: summarise(this.firstSecondLatency),
+    };
   }
 }
 

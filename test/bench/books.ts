@@ -2,7 +2,10 @@
 // applied after it, so that the proof costs the measurement nothing. The generator calls it once, after the drain.
 // Invariant: recorded messages are whole, in order, and complete from the connection's first.
 
+import type { LocalBook } from '../../src/client/local-book.ts';
 import { ClientStream } from '../../src/client/stream.ts';
+import type { Book } from '../../src/market/book.ts';
+import { LEVEL_STRIDE } from '../../src/market/update.ts';
 import { msgpackCodec } from '../../src/protocol/codecs.ts';
 
 /** Everything that one client received. */
@@ -20,6 +23,14 @@ export interface BooksVerdict {
 
 export type VerifyBooks = (recorded: readonly RecordedClient[]) => BooksVerdict;
 
+/** What the gateway calls the client's connection: its first message says it. */
+export function sessionOf({ client, messages }: RecordedClient): string {
+  const frames = messages.slice(0, 1).flatMap((message) => msgpackCodec.decoder().decode(message));
+  const welcome = frames.find((frame) => frame.type === 'welcome');
+  if (welcome === undefined) throw new Error(`client ${client} was not welcomed in its first message`);
+  return welcome.session;
+}
+
 /** Applies every recorded frame and compares checksums. */
 export const verifyBooks: VerifyBooks = (recorded) => {
   let checked = 0;
@@ -35,3 +46,18 @@ export const verifyBooks: VerifyBooks = (recorded) => {
   }
   return { checked, problems };
 };
+
+/** Whether the client's book has exactly the best `depth` levels of the gateway's, sizes included. */
+export function sameBook(local: Pick<LocalBook, 'bids' | 'asks'>, book: Book, depth: number): boolean {
+  const best = { stride: LEVEL_STRIDE, bids: [] as number[], asks: [] as number[] };
+  book.top(depth, best);
+  return sameSide(local.bids, best.bids, best.stride) && sameSide(local.asks, best.asks, best.stride);
+}
+
+/** `held` has its best level last, `flat` in any order. */
+function sameSide(held: LocalBook['bids'], flat: readonly number[], stride: number): boolean {
+  if (held.length !== flat.length / stride) return false;
+  const sizes = new Map(held.map(({ price, size }) => [price, size]));
+  for (let at = 0; at < flat.length; at += stride) if (sizes.get(flat[at]!) !== flat[at + 1]!) return false;
+  return true;
+}

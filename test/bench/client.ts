@@ -1,4 +1,4 @@
-// Owns one client of the generator: its TCP socket, the upgrade, pongs. load.ts opens five hundred of them.
+// Owns one client of the generator: its TCP socket, the upgrade, pongs, and how it stops reading. load.ts opens hundreds of them.
 // All clients read into one shared buffer: a chunk is done with when the callback returns.
 // Invariant: whatever goes wrong on a connection becomes a problem of the audit, never silence.
 
@@ -21,21 +21,24 @@ export interface ClientShare {
   readonly port: number;
   readonly subprotocol: string | null;
   readonly buffer: ReadBuffer;
-  readonly audit: Audit;
-  readonly receiver: Receiver;
+  readonly audit: Pick<Audit, 'receive' | 'problem'>;
+  readonly receiver: Pick<Receiver, 'receive'>;
   readonly traffic: { bytes: number; reads: number };
 }
 
 const HEAD_END = '\r\n\r\n';
 
 export class Client implements WsSink {
+  protected readonly socket: Socket;
   private readonly client: number;
   private readonly share: ClientShare;
-  private readonly socket: Socket;
   private readonly stream: WsStream;
   /** What came of the answer to the upgrade; null once it is complete. */
   private responseHead: Buffer | null = Buffer.alloc(0);
+  /** WebSocket bytes that this process has read. */
+  readBytes = 0;
   private over = false;
+  private stalled = false;
   private opened: () => void = () => {};
   private failed: (error: Error) => void = () => {};
   /** Settles with the upgrade. */
@@ -60,6 +63,12 @@ export class Client implements WsSink {
     this.socket.write(maskedFrame(opcode, payload));
   }
 
+  /** Reads nothing more, and so says nothing more. What becomes of the connection then is no fault. */
+  stall(): void {
+    this.stalled = true;
+    this.socket.pause();
+  }
+
   end(): void {
     this.over = true;
     this.socket.destroy();
@@ -77,13 +86,16 @@ export class Client implements WsSink {
     this.fail(`closed by the server: ${code} ${reason}`);
   }
 
-  private read(bytes: number): boolean {
+  /** So many bytes were read into the shared buffer. @returns whether to go on reading. */
+  protected read(bytes: number): boolean {
     const { audit, traffic } = this.share;
     traffic.bytes += bytes;
     traffic.reads++;
     audit.receive(nowUs());
     try {
-      this.stream.take(this.responseHead === null ? 0 : this.upgrade(this.responseHead, bytes), bytes);
+      const from = this.responseHead === null ? 0 : this.upgrade(this.responseHead, bytes);
+      this.readBytes += bytes - from;
+      this.stream.take(from, bytes);
     } catch (error) {
       this.fail(error instanceof Error ? error.message : String(error));
     }
@@ -105,6 +117,7 @@ export class Client implements WsSink {
   private fail(text: string): void {
     if (this.over) return;
     this.end();
+    if (this.stalled) return;
     this.share.audit.problem(`client ${this.client}: ${text}`);
     this.failed(new Error(`client ${this.client}: ${text}`));
   }

@@ -3,20 +3,21 @@
 
 import { setTimeout as sleepMs } from 'node:timers/promises';
 import { Audit, RULES } from './audit.ts';
-import { verifyBooks } from './books.ts';
+import { sessionOf, verifyBooks } from './books.ts';
 import { Client, type ClientShare } from './client.ts';
 import { clockOffsetUs, nowUs } from './clock.ts';
-import type {
-  AuditedMessage,
-  ConnectMessage,
-  DrainMessage,
-  FromGenerator,
-  MeasureMessage,
-  ToGenerator,
+import {
+  type AuditedMessage,
+  type ConnectMessage,
+  type DrainMessage,
+  type FromGenerator,
+  isBaseline,
+  type MeasureMessage,
+  type ToGenerator,
 } from './messages.ts';
 import { RawReceiver, TickwireReceiver } from './receivers.ts';
 import { SUBPROTOCOL, subscribeRequest } from './tickframes.ts';
-import { symbolOf, topicsOf, workloadNamed } from './workloads.ts';
+import { symbolOf, topicsOf } from './workloads.ts';
 import { OPCODE, ReadBuffer } from './wsframes.ts';
 
 /** Upgrades under way at a time. */
@@ -30,6 +31,7 @@ const SAMPLE_CLIENTS = 5;
 interface Usage {
   atUs: number;
   cpuUs: number;
+  readBytes: number;
 }
 
 class Generator {
@@ -42,17 +44,17 @@ class Generator {
   private usageAtEnd: Usage | undefined;
 
   constructor(message: ConnectMessage) {
-    const { topics } = workloadNamed(message.workload);
+    const { topics } = message.workload;
     this.connectMessage = message;
     this.audit = new Audit(message.clients, topics, RULES[message.subject]);
-    this.receiver = message.subject === 'raw' ? new RawReceiver(this.audit) : this.tickwireReceiver(topics);
+    this.receiver = isBaseline(message.subject) ? new RawReceiver(this.audit) : this.tickwireReceiver(topics);
   }
 
   private tickwireReceiver(topics: number): TickwireReceiver {
-    const { clients } = this.connectMessage;
+    const { clients, stalled } = this.connectMessage;
     const topicBySymbol = new Map(Array.from({ length: topics }, (_, topic) => [symbolOf(topic), topic]));
     const sample = Array.from({ length: SAMPLE_CLIENTS }, (_, index) => Math.floor((index * clients) / SAMPLE_CLIENTS));
-    return new TickwireReceiver(this.audit, topicBySymbol, sample);
+    return new TickwireReceiver(this.audit, topicBySymbol, [...new Set([...sample, ...stalled])]);
   }
 
   /** Opens all clients and waits until each has what it subscribes to. */
@@ -60,7 +62,7 @@ class Generator {
     const { clients, port, subject } = this.connectMessage;
     const share: ClientShare = {
       port,
-      subprotocol: subject === 'raw' ? null : SUBPROTOCOL,
+      subprotocol: isBaseline(subject) ? null : SUBPROTOCOL,
       buffer: new ReadBuffer(),
       audit: this.audit,
       receiver: this.receiver,
@@ -77,10 +79,10 @@ class Generator {
 
   private async open(client: number, share: ClientShare): Promise<void> {
     const { workload, seed, subject } = this.connectMessage;
-    const topics = topicsOf(workloadNamed(workload), client, seed);
+    const topics = topicsOf(workload, client, seed);
     this.audit.subscribed(client, topics);
     const opened = new Client(client, share);
-    this.clients.push(opened);
+    this.clients[client] = opened;
     await opened.open;
     // Every subject's clients say something: a kernel acknowledges less once its process has answered, and the server pays.
     const mode = subject === 'tickwire-raw' ? 'raw' : 'live';
@@ -99,9 +101,13 @@ class Generator {
     this.audit.measure(message);
     this.receiver.measure(message);
     await sleepMs((message.windowFromUs - nowUs()) / 1_000);
-    this.usageAtStart = usage();
+    for (const client of this.connectMessage.stalled) {
+      this.clients[client]!.stall();
+      this.audit.dismiss(client);
+    }
+    this.usageAtStart = this.usage();
     await sleepMs((message.windowToUs - nowUs()) / 1_000);
-    this.usageAtEnd = usage();
+    this.usageAtEnd = this.usage();
   }
 
   /** Waits for what is under way, then closes. */
@@ -113,13 +119,28 @@ class Generator {
     this.audit.finish(lastSeqs);
     const booksChecked = this.verifySample();
     const { deliveries, windowDeliveries, frames, repeats, problems, problemTexts } = this.audit;
+    const { cpuShare, windowBytes } = spent(this.usageAtStart, this.usageAtEnd);
     return {
       type: 'audited',
       ...{ deliveries, windowDeliveries, frames, repeats, problems, problemTexts, drainMs, booksChecked },
       ...this.audit.latencies(),
+      stalledReadBytes: this.connectMessage.stalled.map((client) => this.clients[client]!.readBytes),
       ...this.traffic,
-      generatorCpuShare: cpuShare(this.usageAtStart, this.usageAtEnd),
+      windowBytes,
+      generatorCpuShare: cpuShare,
     };
+  }
+
+  private usage(): Usage {
+    const { user, system } = process.cpuUsage();
+    return { atUs: nowUs(), cpuUs: user + system, readBytes: this.traffic.bytes };
+  }
+
+  /** Of the clients that will stall, by what the gateway calls them. */
+  get stalledSessions(): string[] {
+    const { receiver } = this;
+    if (!(receiver instanceof TickwireReceiver)) return [];
+    return this.connectMessage.stalled.map((client) => sessionOf(receiver.recordedOf(client)));
   }
 
   private verifySample(): number {
@@ -131,14 +152,12 @@ class Generator {
   }
 }
 
-function usage(): Usage {
-  const { user, system } = process.cpuUsage();
-  return { atUs: nowUs(), cpuUs: user + system };
-}
-
-function cpuShare(from: Usage | undefined, to: Usage | undefined): number {
+function spent(from: Usage | undefined, to: Usage | undefined): { cpuShare: number; windowBytes: number } {
   if (from === undefined || to === undefined) throw new Error('the drain came before the end of the measured window');
-  return (to.cpuUs - from.cpuUs) / (to.atUs - from.atUs);
+  return {
+    cpuShare: (to.cpuUs - from.cpuUs) / (to.atUs - from.atUs),
+    windowBytes: to.readBytes - from.readBytes,
+  };
 }
 
 function tell(message: FromGenerator): void {
@@ -153,7 +172,7 @@ process.on('message', async (message: ToGenerator) => {
   if (message.type === 'connect') {
     generator = new Generator(message);
     await generator.connect();
-    tell({ type: 'connected', clockOffsetUs: clockOffsetUs() });
+    tell({ type: 'connected', clockOffsetUs: clockOffsetUs(), stalledSessions: generator.stalledSessions });
   } else if (message.type === 'measure') {
     measured = generator?.measure(message);
   } else {

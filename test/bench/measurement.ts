@@ -1,12 +1,13 @@
 // Owns one measured run: a fresh subject and a fresh generator, warm-up, window, drain, audit.
-// run.ts calls it for every workload, round and subject.
+// run.ts calls it for every workload, round and subject; stalled.ts with clients that stop reading.
 // Invariant: both processes are gone when it returns or throws.
 
 import { Child, GENERATOR_CORE, type GeneratorChild, SUBJECT_CORE, type SubjectChild } from './children.ts';
 import { CLOCK_SKEW_MAX_US, nowUs } from './clock.ts';
 import { type CoreSample, foreignShare, sampleCores } from './machine.ts';
-import type { AuditedMessage, SubjectName, WindowEndMessage, WindowStartMessage } from './messages.ts';
+import type { AuditedMessage, PingCounts, SubjectName, WindowEndMessage, WindowStartMessage } from './messages.ts';
 import type { SchedulePlan } from './schedule.ts';
+import type { WatchReport } from './watch.ts';
 import type { Workload } from './workloads.ts';
 
 /** Before the first update, for the orders to arrive. */
@@ -16,6 +17,7 @@ const WARM_UP_US = 2_000_000;
 /** The child that is measured as each subject. */
 export const SERVER_OF: Readonly<Record<SubjectName, string>> = {
   raw: 'raw-server',
+  'raw-pings': 'raw-server',
   tickwire: 'tickwire-server',
   'tickwire-raw': 'tickwire-server',
 };
@@ -28,6 +30,8 @@ export interface MeasurementOrder {
   readonly seconds: number;
   readonly seed: number;
   readonly pinned: boolean;
+  /** Clients that stop reading when the window begins; present, though perhaps empty: queues are watched. */
+  readonly stalled?: readonly number[];
 }
 
 export interface Measurement {
@@ -41,6 +45,8 @@ export interface Measurement {
   /** What ran beside server and generator on their cores; null where they are not pinned or nothing is known. */
   readonly foreignShares: readonly (number | null)[];
   readonly audited: AuditedMessage;
+  readonly pings: PingCounts;
+  readonly watched: WatchReport | null;
 }
 
 export async function measure(order: MeasurementOrder): Promise<Measurement> {
@@ -55,12 +61,14 @@ export async function measure(order: MeasurementOrder): Promise<Measurement> {
 }
 
 async function connect(order: MeasurementOrder, server: SubjectChild, generator: GeneratorChild): Promise<void> {
-  const { subject, clients, seed } = order;
-  const workload = order.workload.name;
-  server.tell({ type: 'setup', workload, clientsExpected: clients, seed });
+  const { subject, clients, seed, workload, stalled } = order;
+  server.tell({ type: 'setup', subject, workload, clientsExpected: clients, seed });
   const ready = await server.next('ready');
-  generator.tell({ type: 'connect', subject, workload, clients, seed, port: ready.port });
+  generator.tell({ type: 'connect', subject, workload, clients, stalled: stalled ?? [], seed, port: ready.port });
   const connected = await generator.next('connected');
+  if (stalled !== undefined) {
+    server.tell({ type: 'watch', clients: stalled, sessions: connected.stalledSessions });
+  }
   const skewUs = Math.abs(ready.clockOffsetUs - connected.clockOffsetUs);
   if (skewUs > CLOCK_SKEW_MAX_US) {
     throw new Error(
@@ -116,5 +124,7 @@ function summarise(order: MeasurementOrder, window: ServerWindow, audited: Audit
     latenessP99Us: end.latenessP99Us,
     foreignShares: [foreignOn(SUBJECT_CORE, serverCpuShare), foreignOn(GENERATOR_CORE, audited.generatorCpuShare)],
     audited,
+    pings: end.pings,
+    watched: end.watched,
   };
 }

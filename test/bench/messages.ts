@@ -1,11 +1,20 @@
 // Owns what the orchestrator and its child processes say to each other over IPC.
-// A subject: setup -> ready, start -> windowStart, windowEnd. The generator: connect -> connected, measure, drain -> audited.
+// A subject: setup -> ready, perhaps watch, start -> windowStart, windowEnd.
+// The generator: connect -> connected, measure, drain -> audited.
 // Invariant: all times are absolute microseconds of clock.ts; a child whose channel closes exits.
 
 import type { SchedulePlan } from './schedule.ts';
+import type { WatchReport } from './watch.ts';
+import type { Workload } from './workloads.ts';
 
-export const SUBJECTS = ['raw', 'tickwire', 'tickwire-raw'] as const;
+/** `raw-pings`: the baseline, but its clients are pinged, and so answer, as often as Tickwire's. */
+export const SUBJECTS = ['raw', 'raw-pings', 'tickwire', 'tickwire-raw'] as const;
 export type SubjectName = (typeof SUBJECTS)[number];
+
+/** uWebSockets.js alone, without Tickwire's frames. */
+export function isBaseline(subject: SubjectName): boolean {
+  return subject === 'raw' || subject === 'raw-pings';
+}
 
 /** What a process had used up, and a subject had published, at one moment. */
 export interface UsageSample {
@@ -17,14 +26,22 @@ export interface UsageSample {
 
 export interface SetupMessage {
   type: 'setup';
-  workload: string;
+  subject: SubjectName;
+  workload: Workload;
   clientsExpected: number;
   seed: number;
 }
 export interface StartMessage extends SchedulePlan {
   type: 'start';
 }
-export type ToSubject = SetupMessage | StartMessage;
+/** Clients that will stop reading when the window begins; none: only the queues are watched. */
+export interface WatchMessage {
+  type: 'watch';
+  clients: readonly number[];
+  /** Of the same clients, what Tickwire's welcome says; empty for the baseline. */
+  sessions: readonly string[];
+}
+export type ToSubject = SetupMessage | WatchMessage | StartMessage;
 
 export interface ReadyMessage {
   type: 'ready';
@@ -41,14 +58,24 @@ export interface WindowEndMessage extends UsageSample {
   /** How late the schedule's turns were. */
   latenessP50Us: number;
   latenessP99Us: number;
+  /** From the first connection on. */
+  pings: PingCounts;
+  /** Null where nothing was to be watched. */
+  watched: WatchReport | null;
+}
+export interface PingCounts {
+  sent: number;
+  answered: number;
 }
 export type FromSubject = ReadyMessage | WindowStartMessage | WindowEndMessage;
 
 export interface ConnectMessage {
   type: 'connect';
   subject: SubjectName;
-  workload: string;
+  workload: Workload;
   clients: number;
+  /** Those that stop reading when the window begins. */
+  stalled: readonly number[];
   seed: number;
   port: number;
 }
@@ -64,6 +91,8 @@ export type ToGenerator = ConnectMessage | MeasureMessage | DrainMessage;
 export interface ConnectedMessage {
   type: 'connected';
   clockOffsetUs: number;
+  /** Of the clients in `stalled`, in that order; empty for the baseline. */
+  stalledSessions: string[];
 }
 export interface LatencySummary {
   count: number;
@@ -80,10 +109,16 @@ export interface AuditedMessage {
   /** Frames that told a client nothing new. */
   repeats: number;
   bytes: number;
+  /** Those of the measured window. */
+  windowBytes: number;
   reads: number;
   /** Of updates intended within the window, whenever they arrived; once per update, and once per frame. */
   updateLatency: LatencySummary;
   frameLatency: LatencySummary;
+  /** Of updates intended within the window's first second. */
+  firstSecondLatency: LatencySummary;
+  /** WebSocket bytes that each of the clients in `stalled` read before it stopped. */
+  stalledReadBytes: number[];
   generatorCpuShare: number;
   drainMs: number;
   problems: number;

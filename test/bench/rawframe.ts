@@ -56,7 +56,8 @@ function checkOf(topic: number, seq: number, sentUs: number): number {
 
 /** Price and size of each level, in MessagePack's shortest form. */
 function packSide(levels: readonly number[]): Buffer {
-  const packed: number[] = [0x90 | ((levels.length / LEVEL_STRIDE) * 2)];
+  const elements = (levels.length / LEVEL_STRIDE) * 2;
+  const packed: number[] = elements < 16 ? [0x90 | elements] : [0xdc, elements >> 8, elements & 0xff];
   for (let at = 0; at < levels.length; at += LEVEL_STRIDE)
     packed.push(...packUint(levels[at]!), ...packUint(levels[at + 1]!));
   return Buffer.from(packed);

@@ -14,7 +14,7 @@ export interface Receiver {
   receive(client: number, bytes: Uint8Array, start: number, end: number): void;
 }
 
-/** What the baseline sends first is longer than any update. */
+/** What the baseline sends first: zeros, and never less than this of them. */
 const FIRST_STATES_BYTES_MIN = 512;
 
 export class RawReceiver implements Receiver {
@@ -31,7 +31,7 @@ export class RawReceiver implements Receiver {
   }
 
   receive(client: number, bytes: Uint8Array, start: number, end: number): void {
-    if (end - start >= FIRST_STATES_BYTES_MIN) return;
+    if (end - start >= FIRST_STATES_BYTES_MIN && bytes[start] === 0) return;
     const { frame } = this;
     if (!frame.read(bytes, start, end)) throw new Error('a baseline message is damaged');
     this.audit.deliver(client, frame.topic, frame.seq - 1, frame.seq, this.startUs + frame.sentUs);
@@ -71,6 +71,12 @@ export class TickwireReceiver implements Receiver {
     }));
     for (const client of sample) this.messagesByClient.set(client, []);
     this.recorded = [...this.messagesByClient].map(([client, messages]) => ({ client, messages }));
+  }
+
+  recordedOf(client: number): RecordedClient {
+    const found = this.recorded.find((recorded) => recorded.client === client);
+    if (found === undefined) throw new Error(`client ${client} is not recorded`);
+    return found;
   }
 
   measure(): void {}

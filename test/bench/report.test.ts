@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { foreignShare, parseCores } from './machine.ts';
 import type { Measurement } from './measurement.ts';
 import type { SubjectName } from './messages.ts';
-import { runLines, spreadOf, summaryLines } from './report.ts';
+import { baselineOf, runLines, spreadOf, summaryLines } from './report.ts';
 
 function measurement(
   subject: SubjectName,
@@ -30,13 +30,17 @@ function measurement(
         frames: 1,
         repeats: 0,
         bytes: 1,
+        windowBytes: 1,
         reads: 1,
         drainMs: 1,
         booksChecked: 0,
       },
-      ...{ updateLatency: latency, frameLatency: latency, generatorCpuShare: 0.5 },
+      ...{ updateLatency: latency, frameLatency: latency, firstSecondLatency: latency },
+      ...{ generatorCpuShare: 0.5, stalledReadBytes: [] },
       ...{ problems: problemTexts.length, problemTexts },
     },
+    pings: { sent: 0, answered: 0 },
+    watched: null,
   };
 }
 
@@ -56,6 +60,26 @@ describe('the report', () => {
 
   it('gives no ratios where the baseline was not measured', () => {
     expect(summaryLines([[measurement('tickwire', 1)]], ['tickwire'])).toHaveLength(1);
+  });
+
+  it('takes the pinged baseline where the plain one was not measured', () => {
+    const round = [measurement('raw-pings', 100_000), measurement('tickwire', 90_000)];
+    const lines = summaryLines([round], ['raw-pings', 'tickwire']);
+    expect(lines).toHaveLength(3);
+    expect(lines[2]).toMatch(/to raw-pings +tickwire +deliveries per CPU second 0\.90/);
+    const all = summaryLines([[measurement('raw', 200_000), ...round]], ['raw-pings', 'tickwire', 'raw']);
+    expect(all.filter((line) => line.startsWith('  to '))).toEqual([
+      expect.stringMatching(/to raw +raw-pings .* 0\.50/),
+      expect.stringMatching(/to raw +tickwire .* 0\.45/),
+    ]);
+    expect(baselineOf(['tickwire', 'tickwire-raw'])).toBeUndefined();
+  });
+
+  it('says how many pings there were, and how many were answered', () => {
+    expect(runLines(1, 1, { ...measurement('raw-pings', 1), pings: { sent: 20, answered: 19 } })[0]).toMatch(
+      /pings 20, answered 19/,
+    );
+    expect(runLines(1, 1, measurement('raw', 1))[0]).not.toMatch(/pings/);
   });
 
   it('calls a workload invalid when one of its runs is', () => {

@@ -3,7 +3,7 @@
 
 import { FOREIGN_SHARE_MAX } from './machine.ts';
 import type { Measurement } from './measurement.ts';
-import type { SubjectName } from './messages.ts';
+import { isBaseline, type SubjectName } from './messages.ts';
 
 /** Above this the generator may be what limits the figures. */
 const GENERATOR_CPU_SHARE_MAX = 0.9;
@@ -43,12 +43,13 @@ export function runLines(round: number, rounds: number, measurement: Measurement
     `by frame ${ms(frameLatency.p50Us)} / ${ms(frameLatency.p99Us)} ms`,
     `late ${ms(measurement.latenessP50Us)} / ${ms(measurement.latenessP99Us)} ms`,
     auditText(measurement),
+    ...(measurement.pings.sent > 0 ? [pingText(measurement)] : []),
   ];
   return [columns.join('  '), ...remarks(measurement).map((text) => `      ${text}`)];
 }
 
 /** What speaks against the figures of a run. */
-function remarks({ audited, foreignShares }: Measurement): string[] {
+export function remarks({ audited, foreignShares }: Measurement): string[] {
   const texts = [...audited.problemTexts];
   if (audited.generatorCpuShare > GENERATOR_CPU_SHARE_MAX)
     texts.push('the generator was near its limit: these figures are its own');
@@ -66,16 +67,25 @@ function auditText(measurement: Measurement): string {
   return `audit: ${deliveries} deliveries in order${books}`;
 }
 
+function pingText({ pings }: Measurement): string {
+  return `pings ${pings.sent}, answered ${pings.answered}`;
+}
+
+/** What ratios are taken to: `raw` where it was measured, else `raw-pings`, else nothing. */
+export function baselineOf(subjects: readonly SubjectName[]): SubjectName | undefined {
+  return subjects.includes('raw') ? 'raw' : subjects.find(isBaseline);
+}
+
 /** Medians of all rounds, and each subject's ratios to the baseline where that was measured. */
 export function summaryLines(rounds: readonly Round[], subjects: readonly SubjectName[]): string[] {
   const valid = rounds.every((round) => round.every(isValid));
-  const lines = subjects.flatMap((subject) => subjectLines(rounds, subject));
+  const lines = subjects.flatMap((subject) => subjectLines(rounds, subject, baselineOf(subjects)));
   if (!valid)
     lines.push('  INVALID: at least one run lost, damaged or reordered a frame; none of these figures counts');
   return lines;
 }
 
-function subjectLines(rounds: readonly Round[], subject: SubjectName): string[] {
+function subjectLines(rounds: readonly Round[], subject: SubjectName, baseline: SubjectName | undefined): string[] {
   const own = rounds.map((round) => round.find((measurement) => measurement.subject === subject)!);
   const over = (value: (measurement: Measurement) => number) => spreadOf(own.map(value));
   const lines = [
@@ -83,23 +93,27 @@ function subjectLines(rounds: readonly Round[], subject: SubjectName): string[] 
       `  server ${percent(over((m) => m.serverCpuShare).median)}` +
       `  p50 ${ms(over((m) => m.audited.updateLatency.p50Us).median)} p99 ${ms(over((m) => m.audited.updateLatency.p99Us).median)} ms`,
   ];
-  if (subject === 'raw' || !rounds[0]!.some((measurement) => measurement.subject === 'raw')) return lines;
+  if (baseline === undefined || subject === baseline) return lines;
   const ratio = (value: (measurement: Measurement) => number) =>
-    spreadOf(rounds.map((round) => ratioIn(round, subject, value)));
+    spreadOf(rounds.map((round) => ratioIn(round, [subject, baseline], value)));
   lines.push(
-    `  to raw    ${subject.padEnd(12)}  deliveries per CPU second ${spreadText(ratio((m) => m.deliveriesPerCpuSecond))}` +
+    `  ${`to ${baseline}`.padEnd(8)}  ${subject.padEnd(12)}  deliveries per CPU second ${spreadText(ratio((m) => m.deliveriesPerCpuSecond))}` +
       `  p50 ${spreadText(ratio((m) => m.audited.updateLatency.p50Us))}` +
       `  p99 ${spreadText(ratio((m) => m.audited.updateLatency.p99Us))}`,
   );
   return lines;
 }
 
-function ratioIn(round: Round, subject: SubjectName, value: (measurement: Measurement) => number): number {
+function ratioIn(
+  round: Round,
+  [subject, baseline]: readonly [SubjectName, SubjectName],
+  value: (measurement: Measurement) => number,
+): number {
   const of = (name: SubjectName) => value(round.find((measurement) => measurement.subject === name)!);
-  return of(subject) / of('raw');
+  return of(subject) / of(baseline);
 }
 
-function spreadText({ median, min, max }: Spread): string {
+export function spreadText({ median, min, max }: Spread): string {
   return `${median.toFixed(2)} (${min.toFixed(2)}..${max.toFixed(2)})`;
 }
 
@@ -107,10 +121,10 @@ function thousands(count: number): string {
   return Math.round(count / 1_000).toLocaleString('en-US');
 }
 
-function percent(share: number): string {
+export function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }
 
-function ms(us: number): string {
+export function ms(us: number): string {
   return (us / 1_000).toFixed(2);
 }

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { bundleChildren, canPin } from './children.ts';
 import { GENERATOR, type Measurement, measure, SERVER_OF } from './measurement.ts';
 import { SUBJECTS, type SubjectName } from './messages.ts';
+import { positive, subjectNamed } from './options.ts';
 import { isValid, type Round, runLines, summaryLines } from './report.ts';
 import { describeWorkload, WORKLOADS, type Workload, workloadNamed } from './workloads.ts';
 
@@ -17,7 +18,7 @@ const USAGE = `Deliveries per server CPU second against raw uWebSockets.js, ever
   --rounds N         interleaved rounds per workload (5)
   --seconds S        measured window of each run, after 2 s of warm-up (5)
   --workloads a,b    of ${WORKLOADS.map((workload) => workload.name).join(', ')} (all)
-  --subjects a,b     of ${SUBJECTS.join(', ')} (all); ratios need raw
+  --subjects a,b     of ${SUBJECTS.join(', ')} (all); ratios are to raw, else to raw-pings
   --clients N        (500)
   --seed N           (1)
   --json FILE        all measurements, for machines
@@ -56,19 +57,6 @@ function readOptions(): Options | null {
     subjects: values.subjects?.split(',').map(subjectNamed) ?? SUBJECTS,
     json: values.json,
   };
-}
-
-function positive(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1)
-    throw new Error(`--${name} ${text}: it must be a whole number of 1 or more`);
-  return value;
-}
-
-function subjectNamed(name: string): SubjectName {
-  const found = SUBJECTS.find((subject) => subject === name);
-  if (found === undefined) throw new Error(`no subject "${name}"; there are ${SUBJECTS.join(', ')}`);
-  return found;
 }
 
 async function run(options: Options): Promise<WorkloadResult[]> {

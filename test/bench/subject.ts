@@ -1,14 +1,26 @@
 // Owns a subject's side of the conversation with the orchestrator: set-up, the schedule, the measured window.
 // raw-server.ts and tickwire-server.ts call it with what they measure; everything else is the same for both.
-// Invariant: between windowStart and windowEnd the process does nothing but the schedule and the subject's own work.
+// Invariant: between windowStart and windowEnd the process does nothing but the schedule, the subject's own work, and ten
+// times a second the watch where one was ordered.
 
 import { clockOffsetUs, nowUs } from './clock.ts';
-import type { FromSubject, SetupMessage, StartMessage, ToSubject, UsageSample } from './messages.ts';
+import type {
+  FromSubject,
+  PingCounts,
+  SetupMessage,
+  StartMessage,
+  SubjectName,
+  ToSubject,
+  UsageSample,
+  WatchMessage,
+} from './messages.ts';
 import { Schedule } from './schedule.ts';
 import { type PreparedUpdate, prepareUpdates } from './updates.ts';
-import { type Workload, workloadNamed } from './workloads.ts';
+import { type Gauge, Watch } from './watch.ts';
+import type { Workload } from './workloads.ts';
 
 export interface SubjectSetup {
+  readonly subject: SubjectName;
   readonly workload: Workload;
   readonly clientsExpected: number;
   readonly seed: number;
@@ -23,39 +35,67 @@ export interface Subject {
   publish(index: number, intendedUs: number): void;
   /** By topic number; 0 where nothing was published. */
   lastSeqs(): number[];
+  /** Pings to clients, and how many were answered. */
+  pings(): PingCounts;
+  /** All connections there are. */
+  gauges(): Iterable<Gauge>;
+  /** One of them, by the client's number or by its session. */
+  gauge(client: number, session: string | undefined): Gauge;
+  /** Connections that the subject closed, by reason. */
+  closes(): Readonly<Record<string, number>>;
 }
 
 /** Runs this process as a subject. */
 export function serveSubject(open: (setup: SubjectSetup) => Promise<Subject>): void {
-  let run: ((start: StartMessage) => void) | undefined;
+  let run: Run | undefined;
   process.on('disconnect', () => process.exit(0));
   process.on('message', async (message: ToSubject) => {
     if (message.type === 'setup') run = await setUp(message, open);
     else if (run === undefined) throw new Error('start came before the subject was ready');
-    else run(message);
+    else if (message.type === 'watch') run.watch(message);
+    else run.start(message);
   });
 }
 
-async function setUp(
-  message: SetupMessage,
-  open: (setup: SubjectSetup) => Promise<Subject>,
-): Promise<(start: StartMessage) => void> {
-  const { clientsExpected, seed } = message;
-  const workload = workloadNamed(message.workload);
-  const updates = prepareUpdates(workload, seed);
-  const subject = await open({ workload, clientsExpected, seed, updates });
-  tell({ type: 'ready', port: subject.port, clockOffsetUs: clockOffsetUs() });
-  return (start) => runSchedule(start, workload, subject, updates.length);
+interface Run {
+  watch(message: WatchMessage): void;
+  start(message: StartMessage): void;
 }
 
-function runSchedule(start: StartMessage, workload: Workload, subject: Subject, updates: number): void {
+async function setUp(message: SetupMessage, open: (setup: SubjectSetup) => Promise<Subject>): Promise<Run> {
+  const { clientsExpected, seed, workload } = message;
+  const updates = prepareUpdates(workload, seed);
+  const subject = await open({ subject: message.subject, workload, clientsExpected, seed, updates });
+  tell({ type: 'ready', port: subject.port, clockOffsetUs: clockOffsetUs() });
+  let watch: Watch | null = null;
+  return {
+    watch: ({ clients, sessions }) => {
+      watch = new Watch(
+        subject,
+        clients.map((client, index) => [client, subject.gauge(client, sessions[index])]),
+      );
+    },
+    start: (start) => runSchedule(start, workload, subject, updates.length, watch),
+  };
+}
+
+function runSchedule(
+  start: StartMessage,
+  workload: Workload,
+  subject: Subject,
+  updates: number,
+  watch: Watch | null,
+): void {
   let published = 0;
   const schedule = new Schedule(start, workload, {
     publish: (index, intendedUs) => {
       published++;
       subject.publish(index % updates, intendedUs);
     },
-    windowStart: () => tell({ type: 'windowStart', ...sampleUsage(published) }),
+    windowStart: () => {
+      watch?.begin();
+      tell({ type: 'windowStart', ...sampleUsage(published) });
+    },
     windowEnd: () =>
       tell({
         type: 'windowEnd',
@@ -63,6 +103,8 @@ function runSchedule(start: StartMessage, workload: Workload, subject: Subject, 
         lastSeqs: subject.lastSeqs(),
         latenessP50Us: schedule.lateness.percentileUs(0.5),
         latenessP99Us: schedule.lateness.percentileUs(0.99),
+        pings: subject.pings(),
+        watched: watch?.end() ?? null,
       }),
   });
   schedule.turn();

@@ -4,16 +4,18 @@
 import pino from 'pino';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { defineInstrument } from '../../src/market/instrument.ts';
+import { Connection } from '../../src/sessions/connection.ts';
 import { readSettings } from '../../src/settings/settings.ts';
 import { type Subject, type SubjectSetup, serveSubject } from './subject.ts';
 import { firstBook } from './updates.ts';
+import type { Gauge } from './watch.ts';
 import { symbolOf } from './workloads.ts';
 
 serveSubject(async (setup) => {
   const gateway = new Gateway(readSettings({ port: 0, adminPort: 0 }), pino({ level: 'warn' }));
   await list(gateway, setup);
   gateway.start();
-  return { port: Number(new URL(gateway.url).port), ...publisherOf(gateway, setup) };
+  return { port: Number(new URL(gateway.url).port), ...publisherOf(gateway, setup), ...watchedOf(gateway) };
 });
 
 async function list(gateway: Gateway, { workload }: SubjectSetup): Promise<void> {
@@ -27,7 +29,7 @@ async function list(gateway: Gateway, { workload }: SubjectSetup): Promise<void>
   }
 }
 
-function publisherOf(gateway: Gateway, { workload, updates }: SubjectSetup): Omit<Subject, 'port'> {
+function publisherOf(gateway: Gateway, { workload, updates }: SubjectSetup): Pick<Subject, 'publish' | 'lastSeqs'> {
   const names = Array.from({ length: workload.topics }, (_, topic) => symbolOf(topic));
   // The first books took the first number.
   const seqs = new Array<number>(workload.topics).fill(1);
@@ -41,4 +43,46 @@ function publisherOf(gateway: Gateway, { workload, updates }: SubjectSetup): Omi
     },
     lastSeqs: () => [...seqs],
   };
+}
+
+function watchedOf(gateway: Gateway): Pick<Subject, 'pings' | 'gauges' | 'gauge' | 'closes'> {
+  const { flush, connectionCounters: counters } = gateway;
+  function* connections(): Generator<Connection> {
+    for (const recipient of flush.lanes.recipients) if (recipient instanceof Connection) yield recipient;
+  }
+  return {
+    pings: () => ({ sent: counters.pings, answered: counters.pongs }),
+    *gauges() {
+      for (const connection of connections()) if (!connection.closed) yield new ConnectionGauge(connection);
+    },
+    gauge: (client, session) => {
+      for (const connection of connections()) if (connection.id === session) return new ConnectionGauge(connection);
+      throw new Error(`client ${client}, session ${session}, is not connected`);
+    },
+    closes: () => ({ ...counters.closed }),
+  };
+}
+
+class ConnectionGauge implements Gauge {
+  constructor(private readonly connection: Connection) {}
+
+  get closed(): boolean {
+    return this.connection.closed;
+  }
+
+  get sentBytes(): number {
+    return this.connection.sentBytes;
+  }
+
+  get queuedBytes(): number {
+    return this.connection.queuedBytes;
+  }
+
+  get unansweredBytes(): number {
+    return this.connection.unansweredBytes;
+  }
+
+  get windowBytes(): number {
+    return this.connection.window.bytes;
+  }
 }

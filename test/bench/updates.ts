@@ -13,7 +13,7 @@ export interface PreparedUpdate {
 /** Levels per side of every book. */
 const SIDE_LEVELS = 50;
 const LEVELS = 2 * SIDE_LEVELS;
-/** Levels that one update changes. */
+/** Levels that one update changes, unless the workload says otherwise. */
 const UPDATE_LEVELS = 3;
 /** Above 2^16, so that a price takes five bytes on the wire, as a real one does. */
 const MID_PRICE = 1_000_000;
@@ -34,24 +34,31 @@ export function firstBook(topic: number): BookSnapshot {
 }
 
 /** The prepared list. */
-export function prepareUpdates(workload: Workload, seed: number): PreparedUpdate[] {
+export function prepareUpdates(workload: Pick<Workload, 'topics' | 'updateLevels'>, seed: number): PreparedUpdate[] {
   const random = seededRandom(seed);
   const topics = Array.from({ length: LIST_UPDATES }, () => Math.floor(random() * workload.topics));
   const lastOfTopic = new Map(topics.map((topic, index) => [topic, index]));
   const removed = new Map<number, number>();
+  const { updateLevels = UPDATE_LEVELS } = workload;
   return topics.map((topic, index) => {
     const mayRemove = lastOfTopic.get(topic) !== index && random() < REMOVAL_SHARE;
-    return { topic, delta: nextDelta(topic, removed, mayRemove, random) };
+    return { topic, delta: nextDelta(topic, removed, mayRemove, updateLevels, random) };
   });
 }
 
 /** Adds the level again that the topic's last update removed, changes others, and leaves at most one removed. */
-function nextDelta(topic: number, removed: Map<number, number>, mayRemove: boolean, random: () => number): BookDelta {
+function nextDelta(
+  topic: number,
+  removed: Map<number, number>,
+  mayRemove: boolean,
+  updateLevels: number,
+  random: () => number,
+): BookDelta {
   const levels = new Set<number>();
   const returning = removed.get(topic);
   removed.delete(topic);
   if (returning !== undefined) levels.add(returning);
-  while (levels.size < UPDATE_LEVELS) levels.add(randomLevel(random));
+  while (levels.size < updateLevels) levels.add(randomLevel(random));
   const leaving = mayRemove ? [...levels].at(-1) : undefined;
   if (leaving !== undefined) removed.set(topic, leaving);
   const delta = { kind: 'delta' as const, bids: [] as number[], asks: [] as number[] };

@@ -1,5 +1,5 @@
 // Owns what is measured: the load of each workload, and from a seed who subscribes to what.
-// Orchestrator, subjects and generator all read it and so agree without talking.
+// The orchestrator chooses a workload; subjects and generator are told it, and who has which topics they work out alike.
 // Invariant: everything here is a pure function of workload and seed.
 
 export interface Workload {
@@ -9,6 +9,8 @@ export interface Workload {
   readonly updatesPerSecond: number;
   /** Updates that share one intended send time. */
   readonly burstUpdates: number;
+  /** Levels that an update changes; absent: UPDATE_LEVELS. */
+  readonly updateLevels?: number;
 }
 
 export const WORKLOADS: readonly Workload[] = [
@@ -19,6 +21,24 @@ export const WORKLOADS: readonly Workload[] = [
   { name: 'overload', topics: 500, topicsPerClient: 50, updatesPerSecond: 12_000, burstUpdates: 25 },
   { name: 'spread-hot', topics: 50, topicsPerClient: 50, updatesPerSecond: 4_000, burstUpdates: 20 },
 ];
+
+/** What an update of half a book takes on the wire, in the baseline's frames and in Tickwire's. */
+const FLOOD_UPDATE_LEVELS = 50;
+const FLOOD_UPDATE_BYTES = 540;
+const FLOOD_BURSTS_PER_SECOND = 50;
+
+/** All clients on the same books, each with so many bytes a second to read: few updates of many levels. */
+export function floodWorkload(bytesPerSecond: number): Workload {
+  const burstUpdates = Math.max(1, Math.round(bytesPerSecond / FLOOD_UPDATE_BYTES / FLOOD_BURSTS_PER_SECOND));
+  return {
+    name: 'flood',
+    topics: 50,
+    topicsPerClient: 50,
+    updatesPerSecond: Math.max(1, Math.round(bytesPerSecond / FLOOD_UPDATE_BYTES)),
+    burstUpdates,
+    updateLevels: FLOOD_UPDATE_LEVELS,
+  };
+}
 
 export function workloadNamed(name: string): Workload {
   const found = WORKLOADS.find((workload) => workload.name === name);

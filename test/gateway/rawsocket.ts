@@ -105,9 +105,13 @@ export class RawSocket {
     return { status: Number(statusLine.split(' ')[1]), headers, body };
   }
 
-  /** Takes the next WebSocket frame from the server. */
+  /** Takes the next WebSocket frame from the server, but for pings, which are answered. */
   async message(): Promise<WsMessage> {
-    return this.until(() => this.takeFrame());
+    for (;;) {
+      const message = await this.until(() => this.takeFrame());
+      if (message.opcode !== Opcode.ping) return message;
+      this.write(wsFrame(Opcode.pong, message.payload));
+    }
   }
 
   /** Takes messages up to the one that is wanted. */

@@ -210,7 +210,7 @@ test('a client that asks and never reads is closed when its answers pass the lim
     raw.write(pings);
     await new Promise((resolve) => setImmediate(resolve));
   }
-  expect(small.connectionCounters).toMatchObject({ slowControlCloses: 1 });
+  expect(small.connectionCounters).toMatchObject({ closed: { 'slow-control': 1 } });
   raw.tcp.resume();
   const { payload } = await raw.messageWhere(({ opcode }) => opcode === Opcode.close);
   expect([payload.readUInt16BE(0), payload.subarray(2).toString()]).toEqual([CloseCode.slowControl, 'slow-control']);

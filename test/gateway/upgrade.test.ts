@@ -38,7 +38,7 @@ describe('the subprotocol', () => {
       server: `tickwire/${packageVersion()}`,
       session: expect.stringMatching(/^[0-9a-f]{16}$/),
       timeUs: expect.any(Number),
-      limits: { requestBytes: 2_000, symbolsPerRequest: 3, subscriptions: 4 },
+      limits: { requestBytes: 2_000, symbolsPerRequest: 3, subscriptions: 4, heartbeatMs: 5_000, ageMsMax: 30_000 },
     });
     expect(client.messages).toHaveLength(1);
   });

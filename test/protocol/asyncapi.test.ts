@@ -14,6 +14,8 @@ import {
   INSTRUMENT_ACTIONS,
   INTERVALS_MS,
   MODES,
+  PACE_REASONS,
+  PACES,
   RESET_REASONS,
   SIDES,
   STATUSES,
@@ -21,6 +23,7 @@ import {
   TRADE_KINDS,
 } from '../../src/protocol/frames.ts';
 import { OPS } from '../../src/protocol/request.ts';
+import { published } from './freeze.ts';
 import {
   FRAME_FILES,
   type GoldenBadRequests,
@@ -84,6 +87,23 @@ describe('the document says what the code says', () => {
     const received = Object.values(document.operations).filter(({ action }) => action === 'receive');
     expect(received.flatMap(({ messages }) => messages.map(titleOf))).toEqual(OPS);
   });
+  test('of the fields of requests, and which are wanted', () => {
+    const { schemas } = document.components;
+    const payloads = [
+      ...requests().map(([op, { payload }]) => [op, payload] as const),
+      ['subscribe.cursor', schemas.cursor!] as const,
+    ];
+    const documented = payloads.map(([name, payload]) => {
+      const { properties, required } = payload as unknown as { properties: object; required: string[] };
+      const fields = Object.keys(properties).filter((field) => field !== 'op');
+      const wanted = fields.filter((field) => required.includes(field));
+      return [name, { required: wanted, optional: fields.filter((field) => !wanted.includes(field)).sort() }] as const;
+    });
+    const operations = Object.entries(published().operations).map(
+      ([name, { required, optional }]) => [name, { required, optional: [...optional].sort() }] as const,
+    );
+    expect(Object.fromEntries(documented)).toEqual(Object.fromEntries(operations));
+  });
   test('of frames and their numbers', () => {
     expect(Object.fromEntries(frames().map(([name, message]) => [name, message['x-number']]))).toEqual(FrameType);
     const sent = Object.values(document.operations).flatMap(({ action, messages, reply }) => [
@@ -114,6 +134,8 @@ describe('the document says what the code says', () => {
       resetReason: RESET_REASONS,
       gapReason: GAP_REASONS,
       endReason: END_REASONS,
+      pace: PACES,
+      paceReason: PACE_REASONS,
       instrumentAction: INSTRUMENT_ACTIONS,
       errorCode: Object.keys(ERRORS),
     });

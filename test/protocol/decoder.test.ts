@@ -126,6 +126,11 @@ describe('frames of JSON with any values in their fields', () => {
     'refused',
     'limits',
     'op',
+    'roundTripMs',
+    'lagMs',
+    'pace',
+    'priority',
+    'intervalMs',
   ];
   const object = fc.record(
     {

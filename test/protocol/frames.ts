@@ -10,6 +10,8 @@ import {
   GAP_REASONS,
   INSTRUMENT_ACTIONS,
   MODES,
+  PACE_REASONS,
+  PACES,
   RESET_REASONS,
   SIDES,
   STATUSES,
@@ -115,7 +117,13 @@ const accepted = fc.record({
   mode: fc.constantFrom(...MODES),
 });
 const refused = fc.record({ symbol: text, code: text, message: text, action: text });
-const limits = fc.record({ requestBytes: natural, symbolsPerRequest: natural, subscriptions: natural });
+const limits = fc.record({
+  requestBytes: natural,
+  symbolsPerRequest: natural,
+  subscriptions: natural,
+  heartbeatMs: natural,
+  ageMsMax: natural,
+});
 
 const controlFrame: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({ type: fc.constant('welcome' as const), version: text, server: text, session: text, timeUs, limits }),
@@ -128,6 +136,14 @@ const controlFrame: fc.Arbitrary<Frame> = fc.oneof(
   }),
   fc.record({ type: fc.constant('error' as const), id: fc.option(natural), code: text, message: text, action: text }),
   fc.record({ type: fc.constant('pong' as const), id: natural, timeUs }),
+  fc.record({ type: fc.constant('heartbeat' as const), timeUs, roundTripMs: fc.option(natural), lagMs: natural }),
+  fc.record({
+    type: fc.constant('pace' as const),
+    pace: fc.constantFrom(...PACES),
+    priority: natural,
+    intervalMs: natural,
+    reason: fc.constantFrom(...PACE_REASONS),
+  }),
   fc.record({
     type: fc.constant('health' as const),
     topic: natural,

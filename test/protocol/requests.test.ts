@@ -67,13 +67,15 @@ test('whatever value comes in, it is a request or a fault of the catalogue', () 
     fc.anything({ withBigInt: true, withNullPrototype: true }),
     fc.record(
       {
-        op: fc.constantFrom('subscribe', 'unsubscribe', 'resync', 'instruments', 'ping', 'pong'),
+        op: fc.constantFrom('subscribe', 'unsubscribe', 'resync', 'instruments', 'limit', 'ping', 'pong'),
         id: fc.oneof(fc.maxSafeNat(), fc.anything()),
         channel: fc.oneof(fc.constantFrom('book', 'quote'), fc.anything()),
         symbols: fc.oneof(fc.array(fc.string()), fc.anything()),
         depth: fc.oneof(fc.constantFrom(0, 1, 5, 7), fc.anything()),
         interval: fc.oneof(fc.double(), fc.bigInt()),
         cursor: fc.dictionary(fc.string(), fc.anything()),
+        maxBytesPerSec: fc.oneof(fc.nat(), fc.anything()),
+        topOfBook: fc.oneof(fc.boolean(), fc.anything()),
       },
       { requiredKeys: ['op'] },
     ),

@@ -101,6 +101,9 @@ test('what has no form on the wire is a bug that both codecs name', () => {
       codec.encode(new ByteWriter(), { type: 'health', topic: 1, status: 'other', ageMs: 0 }, topic),
     ).toThrow(TypeError);
     expect(() => codec.encode(new ByteWriter(), { type: 'end', topic: 1, reason: 'other' }, topic)).toThrow(TypeError);
+    const pace: Frame = { type: 'pace', pace: 'slower', priority: 5, intervalMs: 1_000, reason: 'link' };
+    expect(() => codec.encode(new ByteWriter(), { ...pace, pace: 'other' })).toThrow(TypeError);
+    expect(() => codec.encode(new ByteWriter(), { ...pace, reason: 'other' })).toThrow(TypeError);
   }
   const quote: Frame = {
     type: 'quote',

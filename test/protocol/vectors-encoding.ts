@@ -132,6 +132,8 @@ const NUMBERS: Readonly<Record<string, readonly string[]>> = {
   reset: ['subscribed', 'requested', 'horizon', 'epoch', 'future', 'gap', 'mode'],
   gap: ['ring', 'budget', 'bus'],
   end: ['delisted', 'revoked'],
+  pace: ['real-time', 'conflated', 'slower', 'top'],
+  cause: ['link', 'budget'],
   action: ['listed', 'changed', 'delisted'],
 };
 
@@ -145,8 +147,8 @@ function numberOf(list: string, name: string): number {
 export function positions(frame: Frame): Value[] {
   switch (frame.type) {
     case 'welcome': {
-      const { requestBytes, symbolsPerRequest, subscriptions } = frame.limits;
-      const limits = [requestBytes, symbolsPerRequest, subscriptions];
+      const { requestBytes, symbolsPerRequest, subscriptions, heartbeatMs, ageMsMax } = frame.limits;
+      const limits = [requestBytes, symbolsPerRequest, subscriptions, heartbeatMs, ageMsMax];
       return [0, frame.version, frame.server, frame.session, frame.timeUs, limits];
     }
     case 'ack': {
@@ -158,6 +160,12 @@ export function positions(frame: Frame): Value[] {
       return [2, frame.id, frame.code, frame.message, frame.action];
     case 'pong':
       return [3, frame.id, frame.timeUs];
+    case 'heartbeat':
+      return [4, frame.timeUs, frame.roundTripMs, frame.lagMs];
+    case 'pace': {
+      const { pace, priority, intervalMs, reason } = frame;
+      return [5, numberOf('pace', pace), priority, intervalMs, numberOf('cause', reason)];
+    }
     case 'time':
       return [16, frame.timeUs];
     case 'topic': {

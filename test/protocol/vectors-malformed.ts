@@ -19,7 +19,7 @@ export const MALFORMED_TOPICS: readonly TopicFrame[] = [BOOK, COUNTED, QUOTE, TR
 
 const message = (...values: (Value | Raw)[]): number[] => values.flatMap((value) => pack(value));
 const TIME = [16, NOW_US];
-const WELCOME = [0, 'tickwire.v1', 'tickwire/0.1.0', 's', NOW_US, [1, 2, 3]];
+const WELCOME = [0, 'tickwire.v1', 'tickwire/0.1.0', 's', NOW_US];
 /** An array whose elements are given as bytes. */
 const mixed = (...elements: (Value | Raw)[]): Raw =>
   new Raw([0x90 | elements.length, ...elements.flatMap((each) => pack(each))]);
@@ -69,6 +69,7 @@ const topicObject = {
   tickSize: '0.01',
   lotSize: '0.01',
 };
+const welcomeObject = { type: 'welcome', version: 'tickwire.v1', server: 's', session: 's', timeUs: 1 };
 const { seq: _, ...bookWithoutSeq } = bookObject;
 
 export const MALFORMED_VECTORS: readonly MalformedVector[] = [
@@ -136,16 +137,75 @@ export const MALFORMED_VECTORS: readonly MalformedVector[] = [
   },
   {
     name: 'incomplete limits',
-    says: 'The welcome states three limits.',
-    msgpack: message([...WELCOME.slice(0, 5), [1, 2]]),
+    says: 'The welcome states five limits.',
+    msgpack: message([...WELCOME, [1, 2]]),
+    json: object({ ...welcomeObject, limits: { requestBytes: 1, subscriptions: 1 } }),
+  },
+  {
+    name: 'four limits',
+    says: 'The welcome states five limits.',
+    msgpack: message([...WELCOME, [1, 2, 3, 4]]),
     json: object({
-      type: 'welcome',
-      version: 'tickwire.v1',
-      server: 's',
-      session: 's',
-      timeUs: 1,
-      limits: { requestBytes: 1, subscriptions: 1 },
+      ...welcomeObject,
+      limits: { requestBytes: 1, symbolsPerRequest: 2, subscriptions: 3, heartbeatMs: 4 },
     }),
+  },
+  {
+    name: 'limits that are no list',
+    says: 'The limits are an array (MessagePack) or an object (JSON).',
+    msgpack: message([...WELCOME, 5]),
+    json: object({ ...welcomeObject, limits: [1, 2, 3, 4, 5] }),
+  },
+  {
+    name: 'limit as text',
+    says: 'The limits are integers.',
+    msgpack: message([...WELCOME, [1, 2, 3, '5s', 5]]),
+    json: object({
+      ...welcomeObject,
+      limits: { requestBytes: 1, symbolsPerRequest: 2, subscriptions: 3, heartbeatMs: '5s', ageMsMax: 5 },
+    }),
+  },
+  {
+    name: 'heartbeat with too few elements',
+    says: 'A heartbeat has four elements.',
+    msgpack: message([4, NOW_US, 20]),
+    json: object({ type: 'heartbeat', timeUs: NOW_US, roundTripMs: 20 }),
+  },
+  {
+    name: 'heartbeat without a round trip',
+    says: 'Before the first round trip the field is null; it is never left out.',
+    msgpack: message([4, NOW_US, 0]),
+    json: object({ type: 'heartbeat', timeUs: NOW_US, lagMs: 0 }),
+  },
+  {
+    name: 'heartbeat of nil',
+    says: 'Of a heartbeat only the round trip may be null.',
+    msgpack: message([4, null, null, 0]),
+    json: object({ type: 'heartbeat', timeUs: null, roundTripMs: null, lagMs: 0 }),
+  },
+  {
+    name: 'heartbeat with a fraction',
+    says: 'Milliseconds are integers.',
+    msgpack: message(mixed(4, NOW_US, FLOAT, 0)),
+    json: '{"type":"heartbeat","timeUs":1,"roundTripMs":0.4,"lagMs":0}\n',
+  },
+  {
+    name: 'pace with too few elements',
+    says: 'A pace frame has five elements.',
+    msgpack: message([5, 2, 5, 1_000]),
+    json: object({ type: 'pace', pace: 'slower', priority: 5, intervalMs: 1_000 }),
+  },
+  {
+    name: 'pace of the wrong kind',
+    says: 'A pace is a number (MessagePack) or a name (JSON).',
+    msgpack: message([5, 'slower', 5, 1_000, 0]),
+    json: object({ type: 'pace', pace: 2, priority: 5, intervalMs: 1_000, reason: 'link' }),
+  },
+  {
+    name: 'pace without a reason',
+    says: 'A pace frame says its reason.',
+    msgpack: message([5, 2, 5, 1_000, null]),
+    json: object({ type: 'pace', pace: 'slower', priority: 5, intervalMs: 1_000, reason: null }),
   },
   {
     name: 'incomplete entry of an ack',
@@ -393,18 +453,18 @@ export const MALFORMED_VECTORS: readonly MalformedVector[] = [
   {
     name: 'unknown channel',
     says: 'The list of channels does not grow under a client: it gets only what it asked for.',
-    msgpack: message([17, 7, 'candle', 'X', 1, 2, 2, 2, 1, 1]),
-    json: object({ ...topicObject, channel: 'candle' }),
+    msgpack: message([17, 7, 'x-channel', 'X', 1, 2, 2, 2, 1, 1]),
+    json: object({ ...topicObject, channel: 'x-channel' }),
   },
   {
     name: 'unknown mode',
     says: 'The list of modes does not grow under a client.',
-    msgpack: message([1, 1, 'subscribe', [['X', 1, 0, 0, 'batch']], []]),
+    msgpack: message([1, 1, 'subscribe', [['X', 1, 0, 0, 'x-mode']], []]),
     json: object({
       type: 'ack',
       id: 1,
       op: 'subscribe',
-      accepted: [{ symbol: 'X', topic: 1, depth: 0, intervalMs: 0, mode: 'batch' }],
+      accepted: [{ symbol: 'X', topic: 1, depth: 0, intervalMs: 0, mode: 'x-mode' }],
       refused: [],
     }),
   },

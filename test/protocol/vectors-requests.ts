@@ -1,7 +1,7 @@
 // Owns the golden vectors of what clients send: requests in both codecs, and faulty ones with the code they get.
 // Called by the vectors' maker. Invariant: every op and every code that the shape of a request can cause occurs.
 
-import { bigEndian, pack, Raw, type Value } from './vectors-encoding.ts';
+import { bigEndian, pack, type Value } from './vectors-encoding.ts';
 
 export interface RequestVector {
   readonly name: string;
@@ -98,6 +98,26 @@ export const REQUEST_VECTORS: readonly RequestVector[] = [
     says: 'All instruments, and changes as they happen.',
     requests: [{ op: 'instruments', id: 13, watch: true }],
   },
+  {
+    name: 'limit',
+    says: 'At most 20,000 bytes a second; books may be cut to their best level.',
+    requests: [{ op: 'limit', id: 17, maxBytesPerSec: 20_000, topOfBook: true }],
+  },
+  {
+    name: 'limit of bytes alone',
+    says: 'What is left out stays as it is: here, whether books may be cut.',
+    requests: [{ op: 'limit', id: 18, maxBytesPerSec: 1_000_000_000 }],
+  },
+  {
+    name: 'limit taken back',
+    says: 'A limit of 0 is none.',
+    requests: [{ op: 'limit', id: 19, maxBytesPerSec: 0, topOfBook: false }],
+  },
+  {
+    name: 'limit of nothing',
+    says: 'All stays as it is; the answer is an ack all the same.',
+    requests: [{ op: 'limit', id: 20 }],
+  },
   { name: 'ping', says: 'The least request.', requests: [{ op: 'ping', id: 0 }] },
   { name: 'ping of the largest id', says: 'Ids go up to 2^53 - 1.', requests: [{ op: 'ping', id: LARGEST }] },
   {
@@ -120,6 +140,9 @@ function bad(name: string, says: string, code: string, request: Value, id: numbe
 }
 
 const NESTED = Array.from({ length: 200 });
+const limit = { op: 'limit', id: 1 };
+/** The float 1.5. */
+const HALF = [0xcb, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0];
 
 export const BAD_REQUEST_VECTORS: readonly BadRequestVector[] = [
   { name: 'empty message', says: 'A message holds at least one request.', msgpack: [], json: '', answers: BAD_FRAME },
@@ -213,8 +236,8 @@ export const BAD_REQUEST_VECTORS: readonly BadRequestVector[] = [
   {
     name: 'good and bad requests in one message',
     says: 'Each request has its own answer.',
-    msgpack: [...pack({ op: 'pong', id: 1 }), ...pack({ op: 'ping' }), ...pack([])],
-    json: '{"op":"pong","id":1}\n{"op":"ping"}\n[]',
+    msgpack: [...pack({ op: 'x-op', id: 1 }), ...pack({ op: 'ping' }), ...pack([])],
+    json: '{"op":"x-op","id":1}\n{"op":"ping"}\n[]',
     answers: [
       { id: 1, code: 'unknown-op' },
       { id: null, code: 'bad-request' },
@@ -222,14 +245,14 @@ export const BAD_REQUEST_VECTORS: readonly BadRequestVector[] = [
     ],
   },
 
-  bad('unknown op', 'There is no such operation.', 'unknown-op', { op: 'publish', id: 1 }),
+  bad('unknown op', 'There is no such operation.', 'unknown-op', { op: 'x-op', id: 1 }),
   bad('missing op', 'Every request says its operation.', 'unknown-op', { id: 1 }),
   bad('op of the wrong type', 'The operation is a string.', 'unknown-op', { op: 1, id: 1 }),
   bad('op that is a property of every object', 'There is no such operation.', 'unknown-op', {
     op: 'constructor',
     id: 1,
   }),
-  bad('unknown op without an id', 'The id is null where it could not be read.', 'unknown-op', { op: 'publish' }, null),
+  bad('unknown op without an id', 'The id is null where it could not be read.', 'unknown-op', { op: 'x-op' }, null),
 
   bad('missing id', 'Every request has an id.', 'bad-request', { op: 'ping' }, null),
   bad('id as text', 'The id is an integer.', 'bad-request', { op: 'ping', id: '1' }, null),
@@ -237,7 +260,7 @@ export const BAD_REQUEST_VECTORS: readonly BadRequestVector[] = [
   {
     name: 'fractional id',
     says: 'The id is an integer.',
-    msgpack: pack(new Raw([0x82, ...pack('op'), ...pack('ping'), ...pack('id'), 0xcb, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0])),
+    msgpack: [0x82, ...pack('op'), ...pack('ping'), ...pack('id'), ...HALF],
     json: '{"op":"ping","id":1.5}',
     answers: [{ id: null, code: 'bad-request' }],
   },
@@ -258,11 +281,11 @@ export const BAD_REQUEST_VECTORS: readonly BadRequestVector[] = [
     id: 1,
     symbols: ['BTC-USD'],
   }),
-  bad('unknown channel', 'There is no such channel.', 'unknown-channel', { ...good, channel: 'candle' }),
+  bad('unknown channel', 'There is no such channel.', 'unknown-channel', { ...good, channel: 'x-channel' }),
   bad('unknown channel to unsubscribe from', 'There is no such channel.', 'unknown-channel', {
     op: 'unsubscribe',
     id: 1,
-    channel: 'candle',
+    channel: 'x-channel',
     symbols: ['BTC-USD'],
   }),
   bad('channel of the wrong type', 'There is no such channel.', 'unknown-channel', { ...good, channel: 1 }),
@@ -299,7 +322,7 @@ export const BAD_REQUEST_VECTORS: readonly BadRequestVector[] = [
     ],
     answers: [{ id: 1, code: 'bad-interval' }],
   },
-  bad('unknown mode', 'Modes are live and raw.', 'bad-mode', { ...good, mode: 'fast' }),
+  bad('unknown mode', 'Modes are live and raw.', 'bad-mode', { ...good, mode: 'x-mode' }),
   bad('priority out of range', 'Priorities are 0 to 9.', 'bad-request', { ...good, priority: 10 }),
   bad('history out of range', 'At most 10,000 trades of history.', 'bad-request', {
     ...good,
@@ -320,4 +343,30 @@ export const BAD_REQUEST_VECTORS: readonly BadRequestVector[] = [
     cursor: { 'a\nb': 5 },
   }),
   bad('watch as a number', 'watch is true or false.', 'bad-request', { op: 'instruments', id: 1, watch: 1 }),
+  bad('negative limit', 'A limit is 0 to 1,000,000,000 bytes a second.', 'bad-request', {
+    ...limit,
+    maxBytesPerSec: -1,
+  }),
+  bad('limit out of range', 'A limit is 0 to 1,000,000,000 bytes a second.', 'bad-request', {
+    ...limit,
+    maxBytesPerSec: 1_000_000_001,
+  }),
+  {
+    name: 'fractional limit',
+    says: 'A limit is an integer.',
+    msgpack: [0x83, ...pack('op'), ...pack('limit'), ...pack('id'), 1, ...pack('maxBytesPerSec'), ...HALF],
+    json: '{"op":"limit","id":1,"maxBytesPerSec":1.5}',
+    answers: [{ id: 1, code: 'bad-request' }],
+  },
+  bad('limit as text', 'A limit is an integer.', 'bad-request', { ...limit, maxBytesPerSec: '20k' }),
+  bad('limit of null', 'Leave a field out to let it stay as it is; 0 takes a limit back.', 'bad-request', {
+    ...limit,
+    maxBytesPerSec: null,
+  }),
+  bad('topOfBook as a number', 'topOfBook is true or false.', 'bad-request', { ...limit, topOfBook: 1 }),
+  bad('limit of a symbol', 'A limit is for the connection: there is no such field.', 'bad-request', {
+    ...limit,
+    symbols: ['BTC-USD'],
+  }),
+  bad('limit without an id', 'Every request has an id.', 'bad-request', { op: 'limit', topOfBook: true }, null),
 ];

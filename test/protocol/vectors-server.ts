@@ -106,7 +106,13 @@ function status(seq: number, name: StatusFrame['status'], reason: string | null)
   return { type: 'status', ...stamp(STATUS, seq - 1, seq), status: name, reason };
 }
 
-const LIMITS = { requestBytes: 16_384, symbolsPerRequest: 500, subscriptions: 1_000 };
+const LIMITS = {
+  requestBytes: 16_384,
+  symbolsPerRequest: 500,
+  subscriptions: 1_000,
+  heartbeatMs: 5_000,
+  ageMsMax: 30_000,
+};
 const WELCOME: Frame = {
   type: 'welcome',
   version: 'tickwire.v1',
@@ -240,6 +246,67 @@ const control: FrameVector[] = [
     name: 'pong',
     says: "The answer to a ping carries the ping's id and the gateway's time.",
     frames: [{ type: 'pong', id: 9, timeUs: NOW_US }],
+  },
+  {
+    name: 'welcome with the limits at their ends',
+    says: 'Limits are integers of any width.',
+    frames: [
+      {
+        ...WELCOME,
+        limits: {
+          requestBytes: 1_048_576,
+          symbolsPerRequest: 1,
+          subscriptions: 4_294_967_296,
+          heartbeatMs: 60_000,
+          ageMsMax: 3_600_000,
+        },
+      },
+    ],
+  },
+  {
+    name: 'ack of a limit',
+    says: 'A limit names no symbols: its acknowledgement has two empty lists.',
+    frames: [{ type: 'ack', id: 17, op: 'limit', accepted: [], refused: [] }],
+  },
+  {
+    name: 'heartbeat',
+    says: "The gateway's time, its last measured round trip, and how far the client is behind.",
+    frames: [{ type: 'heartbeat', timeUs: NOW_US, roundTripMs: 20, lagMs: 0 }],
+  },
+  {
+    name: 'heartbeat before the first round trip',
+    says: 'The round trip is null until one has been measured.',
+    frames: [{ type: 'heartbeat', timeUs: NOW_US, roundTripMs: null, lagMs: 0 }],
+  },
+  {
+    name: 'heartbeat on a fast link',
+    says: 'A round trip of 0 is one of less than half a millisecond, not the absence of one.',
+    frames: [{ type: 'heartbeat', timeUs: NOW_US, roundTripMs: 0, lagMs: 0 }],
+  },
+  {
+    name: 'heartbeat on a slow link',
+    says: 'Round trips and lags are integers of any width.',
+    frames: [{ type: 'heartbeat', timeUs: NOW_US, roundTripMs: 128, lagMs: 65_536 }],
+  },
+  {
+    name: 'pace real-time',
+    says: 'Every subscription is served as it asks.',
+    frames: [{ type: 'pace', pace: 'real-time', priority: 9, intervalMs: 0, reason: 'link' }],
+  },
+  {
+    name: 'pace conflated',
+    says: 'Answers come as fast as the link allows.',
+    frames: [{ type: 'pace', pace: 'conflated', priority: 9, intervalMs: 0, reason: 'link' }],
+  },
+  {
+    name: 'pace slower',
+    says: 'Subscriptions of priority 5 and below come at most once a second.',
+    frames: [{ type: 'pace', pace: 'slower', priority: 5, intervalMs: 1_000, reason: 'link' }],
+  },
+  {
+    name: 'pace top',
+    says: 'Books of priority 0 are cut to their best level as well: the bytes a second that are allowed do not do for more.',
+    frames: [{ type: 'pace', pace: 'top', priority: 0, intervalMs: 1_000, reason: 'budget' }],
   },
 ];
 
@@ -731,9 +798,30 @@ const messages: FrameVector[] = [
     topics: [TRADE],
     frames: [{ type: 'gap', topic: 9, firstSeq: 602, lastSeq: 699, reason: 'ring' }, time(), trade(700)],
   },
+  {
+    name: 'pace before data',
+    says: 'A pace frame comes before the data that it concerns: here a book that is cut to its best level.',
+    topics: [BOOK],
+    frames: [
+      { type: 'pace', pace: 'top', priority: 5, intervalMs: 1_000, reason: 'link' },
+      time(),
+      book(BOOK, 1_003, 1_250, { depth: 1, held: { bids: BIDS.slice(0, 1), asks: ASKS.slice(0, 1) } }),
+    ],
+  },
+  {
+    name: 'heartbeat between answers',
+    says: 'A heartbeat stands anywhere among the frames of a message; it is about none of them.',
+    topics: [TRADE],
+    frames: [
+      { type: 'pong', id: 1, timeUs: NOW_US },
+      { type: 'heartbeat', timeUs: NOW_US, roundTripMs: 1, lagMs: 0 },
+      time(),
+      trade(512),
+    ],
+  },
 ];
 
-const later = { later: [1, 'x', null], when: true };
+const later = { 'x-later': [1, 'x', null], 'x-when': true };
 const EXTRAS: readonly (Value | Raw)[] = [
   later,
   new Raw([0xd6, 0x05, 1, 2, 3, 4]),
@@ -761,6 +849,8 @@ const OF_EACH_TYPE: readonly Frame[] = [
   ACK,
   control[5]!.frames[0]!,
   PONG,
+  { type: 'heartbeat', timeUs: NOW_US, roundTripMs: null, lagMs: 3 },
+  { type: 'pace', pace: 'slower', priority: 5, intervalMs: 1_000, reason: 'budget' },
   time(),
   BOOK,
   book(BOOK, 10, 12, { bids: [[5, 1]], asks: [[9, 0]], parts: 1 }),
@@ -792,7 +882,9 @@ const tolerated: FrameVector[] = [
     says: 'The list of limits may grow too.',
     frames: [WELCOME],
     tolerated: {
-      msgpack: [[0, 'tickwire.v1', 'tickwire/0.1.0', 'k7Qm2xVt9aYb', NOW_US, grown([16_384, 500, 1_000])]],
+      msgpack: [
+        [0, 'tickwire.v1', 'tickwire/0.1.0', 'k7Qm2xVt9aYb', NOW_US, grown([16_384, 500, 1_000, 5_000, 30_000])],
+      ],
       json: jsonGrown(WELCOME, { ...WELCOME, limits: { ...LIMITS, ...later } }),
     },
   },
@@ -822,13 +914,13 @@ const tolerated: FrameVector[] = [
     says: 'Frames of a type that a client does not know are passed over.',
     frames: [PONG],
     tolerated: {
-      msgpack: [[4], [15, 'x', later], grown([28, 7]), [127], [65_536, NOW_US], positions(PONG), [5, [[[[]]]]]],
-      json: `${JSON.stringify({ type: 'bar', topic: 'x' })}\n${JSON.stringify({ type: 'toString' })}\n${JSON.stringify({ ...PONG, later })}\n{"type":""}`,
+      msgpack: [[120], [121, 'x', later], grown([122, 7]), [127], [65_536, NOW_US], positions(PONG), [200, [[[[]]]]]],
+      json: `${JSON.stringify({ type: 'x-bar', topic: 'x' })}\n${JSON.stringify({ type: 'toString' })}\n${JSON.stringify({ ...PONG, ...later })}\n{"type":""}`,
     },
   },
   {
     name: 'names of a later version',
-    says: 'A status or a reason that a client does not know reads as `other`.',
+    says: 'A status, a pace or a reason that a client does not know reads as `other`.',
     topics: [STATUS],
     frames: [
       time(),
@@ -837,22 +929,28 @@ const tolerated: FrameVector[] = [
       { type: 'gap', topic: 9, firstSeq: 1, lastSeq: 2, reason: 'other' },
       { type: 'reset', topic: 9, seq: 2, reason: 'other' },
       { type: 'end', topic: 9, reason: 'other' },
+      { type: 'pace', pace: 'other', priority: 5, intervalMs: 250, reason: 'link' },
+      { type: 'pace', pace: 'slower', priority: 5, intervalMs: 1_000, reason: 'other' },
     ],
     tolerated: {
       msgpack: [
         [16, NOW_US],
-        [21, 10, 7, 1, 250, 4_000, 6, null],
+        [21, 10, 7, 1, 250, 4_000, 120, null],
         [22, 10, 200, 1],
-        [23, 9, 1, 2, 3],
-        [24, 9, 2, 7],
-        [26, 9, 2],
+        [23, 9, 1, 2, 127],
+        [24, 9, 2, 120],
+        [26, 9, 65_536],
+        [5, 120, 5, 250, 0],
+        [5, 2, 5, 1_000, 120],
       ],
       json: [
-        { ...status(7, 'other', null), status: 'auction' },
-        { type: 'health', topic: 10, status: 'auction', ageMs: 1 },
-        { type: 'gap', topic: 9, firstSeq: 1, lastSeq: 2, reason: 'fire' },
-        { type: 'reset', topic: 9, seq: 2, reason: 'fire' },
-        { type: 'end', topic: 9, reason: 'fire' },
+        { ...status(7, 'other', null), status: 'x-auction' },
+        { type: 'health', topic: 10, status: 'x-auction', ageMs: 1 },
+        { type: 'gap', topic: 9, firstSeq: 1, lastSeq: 2, reason: 'x-fire' },
+        { type: 'reset', topic: 9, seq: 2, reason: 'x-fire' },
+        { type: 'end', topic: 9, reason: 'x-fire' },
+        { type: 'pace', pace: 'x-frugal', priority: 5, intervalMs: 250, reason: 'link' },
+        { type: 'pace', pace: 'slower', priority: 5, intervalMs: 1_000, reason: 'x-fire' },
       ]
         .map((object) => `${JSON.stringify(object)}\n`)
         .join(''),
@@ -878,7 +976,7 @@ const tolerated: FrameVector[] = [
 
 /** Vectors by file. */
 export const SERVER_VECTORS: Readonly<Record<string, { about: string; vectors: readonly FrameVector[] }>> = {
-  control: { about: 'Control frames: welcome, ack, error, pong.', vectors: control },
+  control: { about: 'Control frames: welcome, ack, error, pong, heartbeat, pace.', vectors: control },
   topic: { about: 'Frames about topics: topic, instrument, health, gap, reset, end.', vectors: topics },
   book: { about: 'Book frames and their parts.', vectors: books },
   quote: { about: 'Quote frames.', vectors: quotes },
@@ -887,7 +985,7 @@ export const SERVER_VECTORS: Readonly<Record<string, { about: string; vectors: r
   integers: { about: 'Every width of an integer, in trades with scales of 0.', vectors: integers },
   messages: { about: 'Messages of several frames.', vectors: messages },
   tolerated: {
-    about: 'What a client reads although no gateway of this version writes it. Decode only.',
+    about: 'What a client reads although no gateway of today writes it. Decode only.',
     vectors: tolerated,
   },
 };

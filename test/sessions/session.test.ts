@@ -177,7 +177,7 @@ describe('the control lane', () => {
     expect(asked).toBeGreaterThan(5);
     expect(client.closedWith).toEqual({ code: CloseCode.slowControl, reason: 'slow-control' });
     expect(CloseCode.slowControl).toBe(4000);
-    expect(station.counters.slowControlCloses).toBe(1);
+    expect(station.counters.closed).toEqual({ 'slow-control': 1 });
     expect(client.connection.closed).toBe(true);
     expect(client.connection.subscriptions.size).toBe(0);
     await station.advance(station.limits.graceMs);
@@ -293,7 +293,13 @@ test('the welcome names the protocol, the server, the session and the limits', a
       server: 'station',
       session: 'c0',
       timeUs: station.kernel.nowUs(),
-      limits: { requestBytes: 65_536, symbolsPerRequest: 100, subscriptions: 100 },
+      limits: {
+        requestBytes: 65_536,
+        symbolsPerRequest: 100,
+        subscriptions: 100,
+        heartbeatMs: 5_000,
+        ageMsMax: 30_000,
+      },
     },
   ]);
 });

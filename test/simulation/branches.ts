@@ -1,11 +1,14 @@
 // Owns the table of what happened in simulated runs: which branches the code under test took, how often.
 // The simulation fills one per run, the tests and the command add them up. Invariant: every branch is listed, taken or not.
 
+import { PACES } from '../../src/protocol/frames.ts';
 import { ANSWER_KINDS } from '../../src/topics/answer.ts';
 import type { SimulatedNode } from './node.ts';
 
 const FLUSH = ['flushes', 'holds', 'answers', 'joins', 'joinsShared', 'moveOns', 'scatters'] as const;
-const CONNECTION = ['stalls', 'drains', 'pumps', 'slowControlCloses'] as const;
+const CONNECTION = ['resumed', 'pumps', 'pings', 'pongs', 'strayPongs', 'heartbeats', 'paces'] as const;
+const BLOCKS = ['socket', 'window', 'budget'] as const;
+const CLOSES = ['slow-control', 'silent', 'too-slow'] as const;
 const TOPICS = ['encodings', 'shared', 'parts'] as const;
 
 /** What the simulation itself did and saw. */
@@ -28,11 +31,13 @@ export const EVENTS = [
   'frames ignored',
   'updates merged',
   'updates in gaps',
+  'limits',
 ] as const;
-export type SimulatedEvent = (typeof EVENTS)[number];
+export type SimulatedEvent = (typeof EVENTS)[number] | `pace ${(typeof PACES)[number]}`;
 
 export function noEvents(): Record<SimulatedEvent, number> {
-  return Object.fromEntries(EVENTS.map((event) => [event, 0])) as Record<SimulatedEvent, number>;
+  const names = [...EVENTS, ...PACES.map((pace) => `pace ${pace}`)];
+  return Object.fromEntries(names.map((event) => [event, 0])) as Record<SimulatedEvent, number>;
 }
 
 export type Branches = Map<string, number>;
@@ -49,6 +54,9 @@ export function branchesOf(
     ...TOPICS.map((name) => [`topics: ${name}`, sum(({ topics }) => topics.counters[name])] as const),
     ...FLUSH.map((name) => [`flush: ${name}`, sum(({ flush }) => flush.counters[name])] as const),
     ...CONNECTION.map((name) => [`connections: ${name}`, sum(({ counters }) => counters[name])] as const),
+    ...BLOCKS.map((block) => [`blocked by: ${block}`, sum(({ counters }) => counters.blocked[block])] as const),
+    ...CLOSES.map((reason) => [`closed: ${reason}`, sum(({ counters }) => counters.closed[reason] ?? 0)] as const),
+    ...PACES.map((pace) => [`pace: ${pace}`, events[`pace ${pace}`]] as const),
     ...EVENTS.map((event) => [`simulation: ${event}`, events[event]] as const),
   ]);
 }

@@ -65,9 +65,10 @@ export class SimulatedClient {
     tampering: Tampering = 'none',
     shapeOf: (active: Active) => Shape = shapeAsBefore,
   ): void {
-    const link: Link = new Link(this.kernel, options, {
+    const link: Link = new Link(this.kernel, options, this.random, {
       arrive: (message) => this.witness.received(stream.receive(message), stream),
       request: (message) => node.sessions.receive(connection, message, this.codec.binary),
+      pong: (number) => connection.pong(number),
       drained: () => connection.drained(),
       closed: () => {
         if (this.live?.link === link) this.leave();
@@ -114,6 +115,11 @@ export class SimulatedClient {
   chat(): void {
     if (this.random.chance(0.3)) return this.ask(null, (stream) => stream.instruments(this.random.chance(0.5)));
     for (let left = this.random.nearZero(200); left >= 0; left--) this.ask(null, (stream) => stream.ping());
+  }
+
+  /** How fast it wants to be served, and whether the best levels will do. */
+  limit(maxBytesPerSec: number, topOfBook: boolean): void {
+    this.ask(null, (stream) => stream.limit({ maxBytesPerSec, topOfBook }));
   }
 
   /** What is asked for at one moment goes out as one message. */

@@ -73,22 +73,26 @@ describe('the kernel', () => {
 });
 
 describe('a link', () => {
-  const fast: LinkOptions = { latencyMs: 2, bytesPerMs: Number.POSITIVE_INFINITY, bufferBytesMax: 3, sendMs: 0 };
+  const fast: LinkOptions = {
+    latencyMs: 2,
+    bytesPerMs: Number.POSITIVE_INFINITY,
+    pieceBytes: Number.POSITIVE_INFINITY,
+    pongTrouble: 0,
+    bufferBytesMax: 3,
+    sendMs: 0,
+  };
 
   function open(options: Partial<LinkOptions> = {}): { kernel: Kernel; link: Link; events: string[] } {
     const kernel = new Kernel();
     const events: string[] = [];
-    const link = new Link(
-      kernel,
-      { ...fast, ...options },
-      {
-        arrive: (message) => events.push(`arrive ${[...message].join(' ')}`),
-        request: (message) => events.push(`request ${[...message].join(' ')}`),
-        drained: () => events.push('drained'),
-        closed: () => events.push('closed'),
-        gone: () => events.push('gone'),
-      },
-    );
+    const link = new Link(kernel, { ...fast, ...options }, new Random(1), {
+      arrive: (message) => events.push(`arrive ${[...message].join(' ')}`),
+      request: (message) => events.push(`request ${[...message].join(' ')}`),
+      pong: (number) => events.push(`pong ${number}`),
+      drained: () => events.push('drained'),
+      closed: () => events.push('closed'),
+      gone: () => events.push('gone'),
+    });
     return { kernel, link, events };
   }
 

@@ -1,15 +1,20 @@
 // Owns a simulated connection between a client and a node: a socket with a small buffer, a limited rate, stalls, latency and
-// sudden ends. The node's connection sends into it, the client receives from it, requests go back through it.
+// sudden ends. The node's connection sends into it, the client receives from it, requests and pongs go back through it.
 // Invariant: bytes arrive in order, each once, or the link is cut; nobody sends while the socket is backlogged.
 
 import type { Timer } from '../../src/ports/clock.ts';
 import { BACKLOGGED, DROPPED, SENT, type Socket } from '../../src/ports/socket.ts';
-import type { Kernel } from './kernel.ts';
+import { messageBytes } from '../../src/topics/lanes.ts';
+import type { Kernel, Random } from './kernel.ts';
 
 export interface LinkOptions {
   readonly latencyMs: number;
   /** Infinity: what is sent leaves at once. */
   readonly bytesPerMs: number;
+  /** The kernel takes at most so many bytes of a message at a time. */
+  readonly pieceBytes: number;
+  /** Share of the pongs that get lost, come late, come twice: each of the three. */
+  readonly pongTrouble: number;
   /** What may wait in the socket before it is backlogged. */
   readonly bufferBytesMax: number;
   /** What a send costs the node, in time. */
@@ -21,6 +26,8 @@ export interface LinkEnds {
   arrive(message: Uint8Array): void;
   /** A message for the node. */
   request(message: Uint8Array): void;
+  /** A pong for the node. */
+  pong(number: number): void;
   /** The socket's buffer is empty again, after it was full. */
   drained(): void;
   /** The client learns that the node closed. */
@@ -30,7 +37,13 @@ export interface LinkEnds {
 }
 
 interface Message {
-  readonly bytes: Uint8Array;
+  /** Null: a ping. */
+  readonly bytes: Uint8Array | null;
+  readonly ping: number;
+  /** With its header. */
+  readonly wireBytes: number;
+  /** How much of it has not left yet. */
+  leftBytes: number;
   atMs: number;
 }
 
@@ -39,7 +52,11 @@ export class Link implements Socket {
   bufferedBytesPeak = 0;
   /** `lost`: the client is gone, and the node has not noticed. */
   private state: 'open' | 'lost' | 'closing' | 'cut' = 'open';
+  /** All bytes that the node handed over, and those that the client has. */
+  takenBytes = 0;
+  arrivedBytes = 0;
   private stalled = false;
+  private pongTrouble: number;
   private backlogged = false;
   private buffered = 0;
   private readonly waiting: Message[] = [];
@@ -51,9 +68,11 @@ export class Link implements Socket {
   constructor(
     private readonly kernel: Kernel,
     private readonly options: LinkOptions,
+    private readonly random: Random,
     private readonly ends: LinkEnds,
   ) {
     this.bytesPerMs = options.bytesPerMs;
+    this.pongTrouble = options.pongTrouble;
   }
 
   send(message: Uint8Array): number {
@@ -63,12 +82,24 @@ export class Link implements Socket {
     this.kernel.spend(this.options.sendMs);
     // The bytes are the sender's: they may be something else a moment later.
     const bytes = Buffer.from(message);
+    return this.take({ bytes, ping: 0, wireBytes: messageBytes(bytes.length), leftBytes: bytes.length, atMs: 0 });
+  }
+
+  ping(payload: string): number {
+    if (this.state === 'closing' || this.state === 'cut') return DROPPED;
+    if (this.backlogged) throw new Error('a ping was sent into a backlogged socket');
+    const wireBytes = messageBytes(payload.length);
+    return this.take({ bytes: null, ping: Number(payload), wireBytes, leftBytes: wireBytes, atMs: 0 });
+  }
+
+  private take(message: Message): number {
+    this.takenBytes += message.wireBytes;
     if (!this.held && this.waiting.length === 0 && this.bytesPerMs === Number.POSITIVE_INFINITY) {
-      this.fly(bytes);
+      this.fly(message);
       return SENT;
     }
-    this.waiting.push({ bytes, atMs: 0 });
-    this.buffered += bytes.length;
+    this.waiting.push(message);
+    this.buffered += message.leftBytes;
     this.bufferedBytesPeak = Math.max(this.bufferedBytesPeak, this.buffered);
     this.leave();
     this.backlogged = this.buffered > this.options.bufferBytesMax;
@@ -85,6 +116,7 @@ export class Link implements Socket {
     this.stopLeaving();
     this.kernel.after(0, () => this.ends.gone());
     this.kernel.after(this.options.latencyMs, () => {
+      while (this.state === 'closing' && this.flying.length > 0) this.landNext();
       if (this.state !== 'closing') return;
       this.state = 'cut';
       this.ends.closed();
@@ -105,8 +137,9 @@ export class Link implements Socket {
     this.leave();
   }
 
-  /** From now on everything leaves at once. */
+  /** From now on everything leaves at once, and every pong comes. */
   free(): void {
+    this.pongTrouble = 0;
     this.bytesPerMs = Number.POSITIVE_INFINITY;
     this.stopLeaving();
     this.unstall();
@@ -143,9 +176,11 @@ export class Link implements Socket {
     if (next === undefined || this.held || this.leaving !== null) return;
     const { bytesPerMs } = this;
     // At no limit it still takes an event: the drain event never comes within the call that unstalls.
-    const [delayMs, count] =
-      bytesPerMs === Number.POSITIVE_INFINITY ? [0, this.waiting.length] : [next.bytes.length / bytesPerMs, 1];
-    this.leaving = this.kernel.after(delayMs, () => this.left(count));
+    if (bytesPerMs === Number.POSITIVE_INFINITY) this.leaving = this.kernel.after(0, () => this.left(this.buffered));
+    else {
+      const bytes = Math.min(next.leftBytes, this.options.pieceBytes);
+      this.leaving = this.kernel.after(bytes / bytesPerMs, () => this.left(bytes));
+    }
   }
 
   private stopLeaving(): void {
@@ -153,12 +188,16 @@ export class Link implements Socket {
     this.leaving = null;
   }
 
-  private left(count: number): void {
+  private left(bytes: number): void {
     this.leaving = null;
     if (this.held) return;
-    for (const { bytes } of this.waiting.splice(0, count)) {
-      this.buffered -= bytes.length;
-      this.fly(bytes);
+    this.buffered -= bytes;
+    for (let left = bytes; left > 0; ) {
+      const next = this.waiting[0]!;
+      const piece = Math.min(left, next.leftBytes);
+      next.leftBytes -= piece;
+      left -= piece;
+      if (next.leftBytes === 0) this.fly(this.waiting.shift()!);
     }
     if (this.waiting.length > 0) return this.leave();
     if (!this.backlogged) return;
@@ -166,9 +205,23 @@ export class Link implements Socket {
     this.ends.drained();
   }
 
-  private fly(bytes: Uint8Array): void {
-    this.flying.push({ bytes, atMs: this.kernel.nowMs() + this.options.latencyMs });
+  private fly(message: Message): void {
+    message.atMs = this.kernel.nowMs() + this.options.latencyMs;
+    this.flying.push(message);
     this.land();
+  }
+
+  /** The client answers a ping, or what is between it and the node has trouble with that. */
+  private answer(number: number): void {
+    const { random, pongTrouble } = this;
+    const { latencyMs } = this.options;
+    if (random.chance(pongTrouble)) return;
+    const lateMs = random.chance(pongTrouble) ? random.between(1, 800) : 0;
+    for (let copies = random.chance(pongTrouble) ? 2 : 1; copies > 0; copies--) {
+      this.kernel.after(latencyMs + lateMs, () => {
+        if (this.state === 'open') this.ends.pong(number);
+      });
+    }
   }
 
   private land(): void {
@@ -177,10 +230,15 @@ export class Link implements Socket {
     this.landing = true;
     this.kernel.after(next.atMs - this.kernel.nowMs(), () => {
       this.landing = false;
-      while (this.flying.length > 0 && this.flying[0]!.atMs <= this.kernel.nowMs()) {
-        this.ends.arrive(this.flying.shift()!.bytes);
-      }
+      while (this.flying.length > 0 && this.flying[0]!.atMs <= this.kernel.nowMs()) this.landNext();
       this.land();
     });
+  }
+
+  private landNext(): void {
+    const { bytes, ping, wireBytes } = this.flying.shift()!;
+    this.arrivedBytes += wireBytes;
+    if (bytes === null) this.answer(ping);
+    else this.ends.arrive(bytes);
   }
 }

@@ -1,4 +1,4 @@
-// Holds the simulation to its purpose: each of five planted bugs is found within a thousand seeds, and where none is
+// Holds the simulation to its purpose: each planted bug is found within a thousand seeds, and where none is
 // planted the same seeds find nothing.
 
 import { describe, expect, test } from 'vitest';

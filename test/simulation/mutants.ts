@@ -48,6 +48,30 @@ export const MUTANTS: readonly Mutant[] = [
     from: 'rank + passed >= heldRank',
     to: 'rank + passed > heldRank',
   },
+  {
+    name: 'a pong counted twice',
+    file: 'src/sessions/window.ts',
+    from: '    this.answeredBytes = sentBytes;\n',
+    to: '    this.answeredBytes += inFlightBytes;\n',
+  },
+  {
+    name: 'a window that leaks',
+    file: 'src/sessions/flow.ts',
+    from: '    this.lanes.sent[this.lane]! += bytes;\n',
+    to: '',
+  },
+  {
+    name: 'a control frame overtaken',
+    file: 'src/sessions/connection.ts',
+    from: '    this.pumpControl(nowMs);\n    if (this.free) this.pumpListing(nowMs);\n    if (this.free) this.pumpBehind(nowUs, nowMs);\n',
+    to: '    if (this.free) this.pumpBehind(nowUs, nowMs);\n    this.pumpControl(nowMs);\n    if (this.free) this.pumpListing(nowMs);\n',
+  },
+  {
+    name: 'a cursor moved though the flush was not let through',
+    file: 'src/topics/view.ts',
+    from: 'missed ? this.heldSeq : this.sentSeq',
+    to: 'this.sentSeq',
+  },
 ];
 
 const ROOT = new URL('../../', import.meta.url);

@@ -6,7 +6,8 @@ import type { Instruments } from '../../src/market/instrument.ts';
 import type { UpdateChannel } from '../../src/market/update.ts';
 import type { Socket } from '../../src/ports/socket.ts';
 import type { Codec } from '../../src/protocol/codec.ts';
-import { Connection, type ConnectionCounters } from '../../src/sessions/connection.ts';
+import { Connection, connectionCounters } from '../../src/sessions/connection.ts';
+import { beginPulse } from '../../src/sessions/pulse.ts';
 import { Sessions } from '../../src/sessions/session.ts';
 import { Flush } from '../../src/topics/flush.ts';
 import { Topics } from '../../src/topics/topics.ts';
@@ -18,6 +19,9 @@ export interface NodeLimits {
   readonly controlBytesMax: number;
   readonly graceMs: number;
   readonly staleAfterMs: number;
+  readonly heartbeatMs: number;
+  readonly ageMsMax: number;
+  readonly connectionBytesPerSecMax: number;
 }
 
 class LoadFailure extends Error {}
@@ -71,7 +75,7 @@ export class SimulatedNode {
   readonly topics: Topics;
   readonly sessions: Sessions;
   readonly connections = new Set<Connection>();
-  readonly counters: ConnectionCounters = { stalls: 0, drains: 0, pumps: 0, slowControlCloses: 0 };
+  readonly counters = connectionCounters();
   /** Share of time that the node claims to be busy. */
   busy = 0;
   /** Errors that nothing in the simulation explains. */
@@ -82,7 +86,7 @@ export class SimulatedNode {
     readonly name: string,
     bus: Bus,
     instruments: Instruments,
-    kernel: Kernel,
+    private readonly kernel: Kernel,
     random: Random,
     private readonly limits: NodeLimits,
   ) {
@@ -106,11 +110,12 @@ export class SimulatedNode {
       topics: this.topics,
       flush: this.flush,
       clock,
-      limits: { requestBytesMax: 65_536, symbolsPerRequestMax: 100, subscriptionsMax: 100 },
+      limits: { requestBytesMax: 65_536, symbolsPerRequestMax: 100, subscriptionsMax: 100, ...limits },
       server: 'simulated',
       onRefusal: () => {},
     });
     instruments.watch((event) => this.sessions.instrumentChanged(this.connections, event));
+    beginPulse({ clock, timers, connections: this.connections });
   }
 
   accept(socket: Socket, codec: Codec): Connection {
@@ -120,6 +125,8 @@ export class SimulatedNode {
       codec,
       flush: this.flush,
       topics: this.topics,
+      clock: this.kernel,
+      timers: this.kernel,
       limits: this.limits,
       counters: this.counters,
     });

@@ -6,10 +6,11 @@ import { MemoryBus } from '../../src/bus/memory.ts';
 import { Instruments } from '../../src/market/instrument.ts';
 import { jsonCodec, msgpackCodec } from '../../src/protocol/codecs.ts';
 import { type Channel, DEPTHS } from '../../src/protocol/frames.ts';
+import type { Connection } from '../../src/sessions/connection.ts';
 import { type Branches, branchesOf, noEvents } from './branches.ts';
 import { type Shape, SimulatedClient, shapeAsBefore } from './client.ts';
 import { Kernel, Random } from './kernel.ts';
-import type { LinkOptions } from './link.ts';
+import type { Link, LinkOptions } from './link.ts';
 import { type NodeLimits, SimulatedNode } from './node.ts';
 import { Oracle } from './oracle.ts';
 import { define, type Planned, Venue, type VenueStyle } from './venue.ts';
@@ -27,7 +28,8 @@ const LONG_BOOK_LEVELS = 700;
 const JSON_SHARE = 0.25;
 const INTERVALS_MS = [0, 0, 0, 10, 50, 100, 250, 500, 1_000];
 const CHANNELS: readonly Channel[] = ['book', 'book', 'book', 'quote', 'quote', 'trade', 'status'];
-const HEALTH_TIMERS = 1;
+/** Of a node that nobody uses: its topics' health, its pulse. */
+const NODE_TIMERS = 2;
 
 /** @throws Error that names the seed and the command that repeats the run. */
 export async function simulate(seed: number): Promise<Branches> {
@@ -55,6 +57,8 @@ class Simulation {
   private readonly clients: readonly SimulatedClient[];
   private readonly longest: boolean;
   private readonly sendMs: number;
+  /** Runs in which more time passes between steps, so that lasting trouble shows. */
+  private readonly slowness: number;
   private intervalMsMax = 0;
 
   constructor(seed: number) {
@@ -62,12 +66,16 @@ class Simulation {
     const { random, kernel, instruments } = this;
     this.longest = random.chance(LONG_BOOK_SHARE);
     this.sendMs = random.chance(0.2) ? 0.4 : 0;
+    this.slowness = random.chance(0.1) ? 10 : 1;
     this.limits = {
       tombstonesMax: random.pick([4, 16, 64, 4_096]),
       ringFramesMax: random.pick([4, 4, 16, 64]),
       controlBytesMax: random.chance(0.2) ? 1_024 : 65_536,
       graceMs: GRACE_MS,
       staleAfterMs: random.pick([1_500, 60_000]),
+      heartbeatMs: random.pick([1_000, 5_000]),
+      ageMsMax: random.pick([1_500, 30_000]),
+      connectionBytesPerSecMax: random.chance(0.1) ? 20_000 : 0,
     };
     this.bus = new MemoryBus({
       clock: kernel,
@@ -100,6 +108,7 @@ class Simulation {
     await this.empty();
     for (const { witness, counters } of this.clients) {
       this.events['frames checked'] += witness.checks;
+      for (const pace of witness.paces) if (pace !== 'other') this.events[`pace ${pace}`] += 1;
       for (const { ignored, merged, gapped } of counters) {
         this.events['frames ignored'] += ignored;
         this.events['updates merged'] += merged;
@@ -173,7 +182,8 @@ class Simulation {
     if (drawn < 935) return this.changeInstrument(venue);
     if (drawn < 938) return this.list(venue);
     if (drawn < 941) return this.kernel.shiftWall(random.between(-5_000, 5_000));
-    if (drawn < 947) {
+    if (drawn < 955) return this.limit(client);
+    if (drawn < 961) {
       random.pick(this.nodes).busy = random.chance(0.5) ? 0.9 : 0;
       return;
     }
@@ -183,7 +193,7 @@ class Simulation {
   /** Rather one in trouble: what happens while a client is behind is what goes wrong. */
   private someClient(): SimulatedClient {
     const { random, clients } = this;
-    const behind = random.chance(0.4) ? clients.filter(({ live }) => live?.connection.backlogged === true) : [];
+    const behind = random.chance(0.4) ? clients.filter(({ live }) => typeof live?.connection.block === 'string') : [];
     return random.pick(behind.length > 0 ? behind : clients);
   }
 
@@ -196,20 +206,23 @@ class Simulation {
   }
 
   private pauseMs(): number {
-    const drawn = this.random.below(100);
+    const { random, slowness } = this;
+    const drawn = random.below(100);
     if (drawn < 35) return 0;
-    if (drawn < 80) return this.random.between(1, 5);
-    if (drawn < 96) return this.random.between(5, 40);
-    return this.random.between(50, drawn < 99 ? 400 : 1_500);
+    if (drawn < 80) return random.between(1, 5) * slowness;
+    if (drawn < 96) return random.between(5, 40) * slowness;
+    return random.between(50, drawn < 99 ? 400 : 1_500);
   }
 
   private linkOptions(): LinkOptions {
     const { random, sendMs } = this;
-    const slow = random.chance(this.longest ? 0.6 : 0.25);
+    const slow = random.chance(this.longest || this.slowness > 1 ? 0.6 : 0.25);
     return {
       latencyMs: random.pick([0, 0, 1, 5, 40]),
-      bytesPerMs: slow ? random.pick([2, 20, 200]) : Number.POSITIVE_INFINITY,
-      bufferBytesMax: random.pick([0, 0, 500, 20_000]),
+      bytesPerMs: slow ? random.pick([0.5, 2, 20, 200]) : Number.POSITIVE_INFINITY,
+      pieceBytes: random.pick([1, 100, Number.POSITIVE_INFINITY]),
+      pongTrouble: random.pick([0, 0, 0.05, 0.3]),
+      bufferBytesMax: random.pick([0, 500, 20_000, Number.POSITIVE_INFINITY]),
       sendMs,
     };
   }
@@ -266,6 +279,12 @@ class Simulation {
     live.link.stall();
     const shortMs = this.random.between(1, 60);
     this.kernel.after(this.random.chance(0.7) ? shortMs : shortMs * 50, () => live.link.unstall());
+  }
+
+  private limit(client: SimulatedClient): void {
+    this.events.limits += 1;
+    const bytesPerSec = this.random.pick(this.slowness > 1 ? [100, 200, 1_000] : [0, 0, 200, 1_000, 10_000]);
+    client.limit(bytesPerSec, this.random.chance(this.slowness > 1 ? 0.9 : 0.5));
   }
 
   private subscribe(client: SimulatedClient): void {
@@ -384,7 +403,23 @@ class Simulation {
         if (connection.queuedBytes > this.limits.controlBytesMax + QUEUED_BYTES_MAX) {
           throw new Error(`connection ${connection.id} queues ${connection.queuedBytes} bytes`);
         }
+        if (connection.unansweredBytes > UNANSWERED_BYTES_MAX) {
+          throw new Error(`connection ${connection.id} has ${connection.unansweredBytes} bytes on their way`);
+        }
       }
+    }
+    for (const { live } of this.clients) if (live !== null) this.checkWindow(live.link, live.connection);
+  }
+
+  /** The window counts every byte, and takes for arrived only what has. */
+  private checkWindow(link: Link, connection: Connection): void {
+    if (connection.closed) return;
+    const { sentBytes, window, id } = connection;
+    if (sentBytes !== link.takenBytes) {
+      throw new Error(`connection ${id} counts ${sentBytes} bytes, its socket took ${link.takenBytes}`);
+    }
+    if (window.answeredBytes > link.arrivedBytes) {
+      throw new Error(`connection ${id}: ${window.answeredBytes} bytes are answered for, ${link.arrivedBytes} arrived`);
     }
   }
 
@@ -400,6 +435,9 @@ class Simulation {
       client.live!.link.free();
     }
     await this.kernel.advance(1_500);
+    // Those who are still served at another pace begin anew, since calm takes its time.
+    for (const client of this.clients) if (client.live?.connection.rung.pace !== 'real-time') client.disconnect(1);
+    await this.kernel.advance(100);
     for (const client of this.clients) if (client.live === null) this.comeBack(client, this.random.pick(this.nodes));
     await this.kernel.advance(1_500 + this.longestIntervalMs);
     for (const client of this.clients) this.checkSettled(client);
@@ -428,7 +466,7 @@ class Simulation {
       if (uplink.listeners !== 0) throw new Error(`node ${name} keeps ${uplink.listeners} places on the bus`);
       if (connections.size !== 0) throw new Error(`node ${name} keeps ${connections.size} connections`);
     }
-    const timers = this.nodes.length * HEALTH_TIMERS;
+    const timers = this.nodes.length * NODE_TIMERS;
     if (this.kernel.pending !== timers) throw new Error(`${this.kernel.pending} timers are left, not ${timers}`);
     this.checkBounds();
   }
@@ -443,5 +481,6 @@ function isLongBook({ channel, symbol }: Active): boolean {
   return channel === 'book' && symbol === 'WIDE';
 }
 
-/** A socket's own buffer and the last message that it took. */
-const QUEUED_BYTES_MAX = 20_000 + 65_536;
+/** A full window, which a socket may buffer whole, and one long answer to a request. */
+const UNANSWERED_BYTES_MAX = 65_536 + 32_768;
+const QUEUED_BYTES_MAX = UNANSWERED_BYTES_MAX;

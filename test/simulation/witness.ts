@@ -12,6 +12,7 @@ import type {
   Frame,
   GapFrame,
   Mode,
+  Pace,
   QuoteFrame,
   ResetFrame,
   Stamp,
@@ -47,10 +48,9 @@ interface Ledger {
   fresh: boolean;
   /** A change-over: the next answer may be merged even in raw mode. */
   mayMerge: boolean;
-  /** `seq` and the stream's counters when the count began; what snapshots and resets have covered since. */
+  /** `seq` and the stream's counters when the count began. */
   baseSeq: number;
   baseCount: number;
-  covered: number;
 }
 
 /** Books longer than this are compared level by level only now and then; their checksum always. */
@@ -62,6 +62,8 @@ export class Witness {
   readonly active = new Map<string, Active>();
   /** Requests that were not answered yet, in their order, with the channel, which acknowledgements don't repeat. */
   readonly requests = new Map<number, Channel | null>();
+  /** The paces that the node has announced. */
+  readonly paces: Pace[] = [];
   /** Frames that were checked. */
   checks = 0;
   /** By `channel:symbol`, kept from one connection to the next, and by the topic ids of this one. */
@@ -78,6 +80,7 @@ export class Witness {
     ack: (frame) => this.acknowledged(frame),
     pong: ({ id }) => this.answered(id),
     error: ({ code, message }) => this.fail(`an error: ${code} ${message}`),
+    pace: ({ pace }) => this.paces.push(pace),
     topic: (held) => this.announced(held),
     book: (held, book, frame) => this.book(held, book, frame),
     quote: (held, frame) => this.quote(held, frame),
@@ -175,9 +178,10 @@ export class Witness {
   private announced(held: Held): void {
     const key = nameOf(held);
     const { topic, epoch } = held.topic;
+    if (!this.active.has(key)) this.fail(`${key} was announced before its subscription was acknowledged`);
     const before = this.ledgers.get(key);
     const goesOn = before?.epoch === epoch;
-    const start = { epoch, seq: -1, fresh: true, mayMerge: false, baseSeq: -1, baseCount: 0, covered: 0 };
+    const start = { epoch, seq: -1, fresh: true, mayMerge: false, baseSeq: -1, baseCount: 0 };
     const ledger = goesOn ? before : start;
     this.ledgers.set(key, ledger);
     this.byTopic.set(topic, ledger);
@@ -265,8 +269,6 @@ export class Witness {
       if (merges && active?.mode === 'raw' && !ledger.mayMerge) {
         this.fail(`${nameOf(held)}: raw, but merged from ${ledger.seq} to ${frame.seq}`);
       }
-      // A frame that replaces is not counted by the stream.
-      if (frame.fromSeq === 0) ledger.covered += frame.seq - ledger.seq;
       ledger.seq = frame.seq;
       this.account(held, ledger);
     }
@@ -279,15 +281,14 @@ export class Witness {
     if (ledger.seq < 0 || seq < ledger.seq) {
       ledger.baseSeq = seq;
       ledger.baseCount = countOf(held);
-      ledger.covered = 0;
-    } else ledger.covered += seq - ledger.seq;
+    }
     ledger.seq = seq;
     this.account(held, ledger);
   }
 
   /** Published = delivered + merged + named in gaps + covered by fresh starts. */
-  private account(held: Held, { seq, baseSeq, baseCount, covered }: Ledger): void {
-    const counted = countOf(held) - baseCount + covered;
+  private account(held: Held, { seq, baseSeq, baseCount }: Ledger): void {
+    const counted = countOf(held) - baseCount;
     if (counted !== seq - baseSeq) {
       this.fail(`${nameOf(held)}: ${counted} updates accounted for from ${baseSeq} to ${seq}`);
     }
@@ -338,7 +339,7 @@ export function nameOf({ topic }: Held): string {
 }
 
 function countOf({ counters }: Held): number {
-  return counters.delivered + counters.merged + counters.gapped;
+  return counters.delivered + counters.merged + counters.gapped + counters.covered;
 }
 
 function quoteAt(history: History, seq: number): Pick<QuoteFrame, QuoteField> | undefined {

@@ -149,7 +149,7 @@ test('a thousand clients that fall behind at different updates cost a handful of
     await station.settle();
   }
   const { encodings, shared } = { ...station.topics.counters };
-  expect(station.counters.stalls).toBe(1_000);
+  expect(station.counters.blocked.socket).toBe(1_000);
   for (const client of clients) client.drain();
   await station.settle();
   const made = station.topics.counters.encodings - encodings;

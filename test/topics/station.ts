@@ -9,7 +9,7 @@ import { BACKLOGGED, DROPPED, SENT, type Socket } from '../../src/ports/socket.t
 import type { Codec } from '../../src/protocol/codec.ts';
 import { msgpackCodec } from '../../src/protocol/codecs.ts';
 import type { Channel, Frame } from '../../src/protocol/frames.ts';
-import { Connection, type ConnectionCounters } from '../../src/sessions/connection.ts';
+import { Connection, connectionCounters } from '../../src/sessions/connection.ts';
 import { Sessions } from '../../src/sessions/session.ts';
 import { Flush } from '../../src/topics/flush.ts';
 import { Topics } from '../../src/topics/topics.ts';
@@ -19,6 +19,9 @@ export const LIMITS = {
   tombstonesMax: 4_096,
   ringFramesMax: 1_024,
   controlBytesMax: 65_536,
+  heartbeatMs: 5_000,
+  ageMsMax: 30_000,
+  connectionBytesPerSecMax: 0,
   graceMs: 10_000,
   staleAfterMs: 1_000_000_000,
   requestBytesMax: 65_536,
@@ -40,6 +43,9 @@ export class FakeClient implements Socket {
   room = Number.POSITIVE_INFINITY;
   /** What a send costs the gateway. */
   sendMs = 0;
+  /** Numbers of the pings that were not answered yet; `answersPings` true: none. */
+  readonly pings: number[] = [];
+  answersPings = true;
   private backlogged = false;
 
   constructor(
@@ -47,8 +53,9 @@ export class FakeClient implements Socket {
     readonly codec: Codec,
     id: string,
   ) {
-    const { flush, topics, counters, limits } = station;
-    this.connection = new Connection({ id, socket: this, codec, flush, topics, limits, counters });
+    const { flush, topics, counters, limits, kernel } = station;
+    const [clock, timers] = [kernel, kernel];
+    this.connection = new Connection({ id, socket: this, codec, flush, topics, clock, timers, limits, counters });
     this.stream = new ClientStream(codec, (message) => this.request(message));
   }
 
@@ -71,6 +78,19 @@ export class FakeClient implements Socket {
     this.room -= 1;
     this.backlogged = this.room <= 0;
     return this.backlogged ? BACKLOGGED : SENT;
+  }
+
+  ping(payload: string): number {
+    this.pings.push(Number(payload));
+    if (this.answersPings) this.station.kernel.soon(() => this.pong());
+    return SENT;
+  }
+
+  /** Answers all pings so far. */
+  pong(): void {
+    const newest = this.pings.at(-1);
+    this.pings.length = 0;
+    if (newest !== undefined) this.connection.pong(newest);
   }
 
   end(code: number, reason: string): void {
@@ -110,7 +130,7 @@ export class FakeClient implements Socket {
 export class Station {
   readonly kernel = new Kernel();
   readonly instruments = new Instruments();
-  readonly counters: ConnectionCounters = { stalls: 0, drains: 0, pumps: 0, slowControlCloses: 0 };
+  readonly counters = connectionCounters();
   /** Codes of all refusals, in order. */
   readonly refusals: string[] = [];
   readonly limits: typeof LIMITS;
@@ -119,6 +139,7 @@ export class Station {
   readonly topics: Topics;
   readonly sessions: Sessions;
   readonly clients: FakeClient[] = [];
+  readonly connections = new Set<Connection>();
   /** Share of time that the process claims to be busy. */
   busy = 0;
   private epochs = 0;
@@ -158,6 +179,7 @@ export class Station {
   connect(codec: Codec = msgpackCodec): FakeClient {
     const client = new FakeClient(this, codec, `c${this.clients.length}`);
     this.clients.push(client);
+    this.connections.add(client.connection);
     return client;
   }
 

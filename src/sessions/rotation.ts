@@ -1,0 +1,54 @@
+// Owns the order in which the subscriptions of one connection that are behind are served: by what each was sent, weighted with
+// its priority. Connections call it. Invariant: of two that wait, the one that was sent less for its weight goes first, so that
+// nobody starves; who comes anew begins where the others are.
+
+import type { Subscription } from '../topics/subscription.ts';
+
+export class Rotation {
+  private readonly waiting = new Set<Subscription>();
+  /** How far those that wait have come. */
+  private served = 0;
+
+  get size(): number {
+    return this.waiting.size;
+  }
+
+  has(subscription: Subscription): boolean {
+    return this.waiting.has(subscription);
+  }
+
+  add(subscription: Subscription): void {
+    if (this.waiting.has(subscription)) return;
+    subscription.served = Math.max(subscription.served, this.served);
+    this.waiting.add(subscription);
+  }
+
+  delete(subscription: Subscription): void {
+    this.waiting.delete(subscription);
+  }
+
+  clear(): void {
+    this.waiting.clear();
+  }
+
+  /** All that wait, in the order in which they are to be served; of equals the higher priority goes first. */
+  inOrder(): Subscription[] {
+    const order = [...this.waiting];
+    if (order.length > 1) order.sort((a, b) => a.served - b.served || b.priority - a.priority);
+    if (order.length > 0) this.served = Math.max(this.served, order[0]!.served);
+    return order;
+  }
+
+  /** So many bytes were sent for a subscription. */
+  charge(subscription: Subscription, bytes: number): void {
+    subscription.served += bytes / (subscription.priority + 1);
+  }
+
+  /** The one at `place` of an order has more to be sent: it is put where it belongs among those after it. */
+  again(order: Subscription[], place: number): void {
+    const subscription = order[place]!;
+    let later = place + 1;
+    while (later < order.length && order[later]!.served < subscription.served) later += 1;
+    order.splice(later, 0, subscription);
+  }
+}

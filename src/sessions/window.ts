@@ -1,0 +1,129 @@
+// Owns how many bytes may be on their way to one peer: numbered pings, what their pongs say of the link, and the window that
+// follows from it. Connections call it. Invariant: every byte sent is unanswered until a pong answers for it, and only until then.
+
+/** TCP itself begins with about as much (RFC 6928). */
+export const WINDOW_FIRST_BYTES = 16_384;
+/** With the control frames that may pass a full window, a peer that stops reading is sent no more than 64 KB. */
+export const WINDOW_FULL_BYTES = 61_440;
+const WINDOW_MIN_BYTES = 512;
+/** Links that are long and fast get more than WINDOW_FULL_BYTES: twice what is on them, up to this. */
+const WINDOW_LONG_BYTES_MAX = 1_048_576;
+const LONG_LINK_MS = 25;
+/** A fast peer is pinged once in so many bytes: a ping and its pong cost more than a small send. */
+const SPACING_BYTES_MAX = 32_768;
+/** How long what is sent may wait on the link, over what the empty link takes. */
+const QUEUE_MS = 200;
+
+interface Ping {
+  readonly number: number;
+  /** Bytes sent before it, and those of them that were unanswered. */
+  readonly sentBytes: number;
+  readonly inFlightBytes: number;
+  readonly atMs: number;
+}
+
+export class Window {
+  bytes = WINDOW_FIRST_BYTES;
+  /** Everything up to here has arrived. */
+  answeredBytes = 0;
+  /** Of the last pong; null before the first. */
+  roundTripMs: number | null = null;
+  /** Pongs that answer no ping of ours, or one that was answered. */
+  strayPongs = 0;
+  private readonly pings: Ping[] = [];
+  private lastNumber = 0;
+  private pingedBytes = 0;
+  /** What a ping takes on the link when nothing of ours is in its way. */
+  private emptyLinkMs = Number.POSITIVE_INFINITY;
+  /** An earlier round trip, with clearly more or less on its way than later ones. */
+  private earlierMs = 0;
+  private earlierBytes = 0;
+
+  /** What `sentBytes` may come to before the next ping is due: there are two pings a window. */
+  get pingAtBytes(): number {
+    return this.pingedBytes + Math.min(this.bytes / 2, SPACING_BYTES_MAX);
+  }
+
+  /** What `sentBytes` may come to before the window is full. */
+  get fullAtBytes(): number {
+    return this.answeredBytes + this.bytes;
+  }
+
+  /** Whether there was a ping yet: the first one, with little before it, tells what the empty link takes. */
+  get begun(): boolean {
+    return this.lastNumber > 0;
+  }
+
+  get unansweredPings(): number {
+    return this.pings.length;
+  }
+
+  /** When the oldest ping without an answer was sent; null where there is none. */
+  get oldestPingMs(): number | null {
+    return this.pings[0]?.atMs ?? null;
+  }
+
+  /** How long the oldest `count` unanswered pings have all been without an answer; 0 where there are fewer. */
+  silentMs(count: number, nowMs: number): number {
+    const ping = this.pings[count - 1];
+    return ping === undefined ? 0 : nowMs - ping.atMs;
+  }
+
+  /** Whether a pong is to come that answers for everything sent so far. */
+  covers(sentBytes: number): boolean {
+    return this.pings.length > 0 && this.pingedBytes === sentBytes;
+  }
+
+  /** Registers a ping behind `sentBytes`. @returns its number. */
+  ping(sentBytes: number, nowMs: number): number {
+    this.lastNumber += 1;
+    const inFlightBytes = sentBytes - this.answeredBytes;
+    this.pings.push({ number: this.lastNumber, sentBytes, inFlightBytes, atMs: nowMs });
+    this.pingedBytes = sentBytes;
+    return this.lastNumber;
+  }
+
+  /** A pong answers for its ping and all before it. @returns whether it answered for any. */
+  pong(number: number, nowMs: number): boolean {
+    const place = this.pings.findIndex((ping) => ping.number === number);
+    if (place < 0) {
+      this.strayPongs += 1;
+      return false;
+    }
+    const { sentBytes, inFlightBytes, atMs } = this.pings[place]!;
+    this.pings.splice(0, place + 1);
+    this.answeredBytes = sentBytes;
+    this.roundTripMs = nowMs - atMs;
+    this.learnEmptyLink(this.roundTripMs, inFlightBytes);
+    this.adapt(this.roundTripMs, inFlightBytes);
+    return true;
+  }
+
+  /** What took longer than the empty link does is the time of our own bytes: that gives the link's pace, and the window. */
+  private adapt(roundTripMs: number, inFlightBytes: number): void {
+    const targetMs = this.emptyLinkMs + QUEUE_MS;
+    const bytesPerMs = inFlightBytes / Math.max(roundTripMs - this.emptyLinkMs, 0.1);
+    const fittingBytes = bytesPerMs * targetMs;
+    if (roundTripMs > targetMs) this.bytes = Math.max(WINDOW_MIN_BYTES, Math.min(this.bytes, fittingBytes));
+    else if (fittingBytes > this.bytes) {
+      const longBytes = this.emptyLinkMs < LONG_LINK_MS ? 0 : 2 * inFlightBytes;
+      const mostBytes = Math.max(this.bytes, WINDOW_FULL_BYTES, Math.min(longBytes, WINDOW_LONG_BYTES_MAX));
+      this.bytes = Math.min(2 * this.bytes, fittingBytes, mostBytes);
+    }
+  }
+
+  /**
+   * The least that was ever seen, unless the way has become longer: two round trips with different amounts on their way tell
+   * what is the link's pace and what is its length.
+   */
+  private learnEmptyLink(roundTripMs: number, inFlightBytes: number): void {
+    this.emptyLinkMs = Math.min(this.emptyLinkMs, roundTripMs);
+    const { earlierMs, earlierBytes } = this;
+    if (inFlightBytes > earlierBytes / 2 && inFlightBytes < earlierBytes * 2) return;
+    this.earlierMs = roundTripMs;
+    this.earlierBytes = inFlightBytes;
+    if (earlierBytes === 0) return;
+    const msPerByte = (roundTripMs - earlierMs) / (inFlightBytes - earlierBytes);
+    if (msPerByte >= 0) this.emptyLinkMs = Math.max(this.emptyLinkMs, roundTripMs - inFlightBytes * msPerByte);
+  }
+}

@@ -1,0 +1,16 @@
+// Owns how the benchmarks' commands read what they are told. Invariant: what can't be meant is refused by name.
+
+import { SUBJECTS, type SubjectName } from './messages.ts';
+
+export function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new Error(`--${name} ${text}: it must be a whole number of 1 or more`);
+  return value;
+}
+
+export function subjectNamed(name: string): SubjectName {
+  const found = SUBJECTS.find((subject) => subject === name);
+  if (found === undefined) throw new Error(`no subject "${name}"; there are ${SUBJECTS.join(', ')}`);
+  return found;
+}
