@@ -304,7 +304,9 @@ export class Connection extends Recipient {
     this.blockedMs = 0;
     this.tickedMs = nowMs;
     this.tickedBytes = sentBytes;
-    if (window.silentMs(3, nowMs) >= heartbeatMs && nowMs - this.heardMs >= heartbeatMs) {
+    // A slow link may need longer for what is on its way: twice as long as it is sure to take is given.
+    const patienceMs = Math.max(heartbeatMs, 2 * window.transitMs(this.unansweredBytes));
+    if (window.silentMs(3, nowMs) >= patienceMs && nowMs - this.heardMs >= heartbeatMs) {
       return this.close(CloseCode.silent, 'silent');
     }
     if (nowMs - (window.oldestPingMs ?? nowMs) > ageMsMax) return this.close(CloseCode.tooSlow, 'too-slow');
@@ -407,7 +409,7 @@ export class Connection extends Recipient {
         if (!this.free) return false;
       }
       this.message.chunk(chunk);
-      this.behind.charge(subscription, chunk.bytes.length);
+      this.behind.charge(subscription);
       subscription.nextChunk += 1;
       if (subscription.nextChunk < answer.chunks.length) return true;
     }
@@ -496,7 +498,10 @@ export class Connection extends Recipient {
       const missed = subscription.view.leave(subscription, delivered);
       if (missed) this.behind.add(subscription);
     }
-    if (block === 'window') this.taken(this.flow.ensurePing(nowMs), true);
+    if (block === 'window') {
+      this.window.fill();
+      this.taken(this.flow.ensurePing(nowMs), true);
+    }
     if (block === 'budget') this.awaitBudget(nowMs);
   }
 

@@ -1,6 +1,6 @@
-// Owns the order in which the subscriptions of one connection that are behind are served: by what each was sent, weighted with
-// its priority. Connections call it. Invariant: of two that wait, the one that was sent less for its weight goes first, so that
-// nobody starves; who comes anew begins where the others are.
+// Owns the order in which the subscriptions of one connection that are behind are served: by how often each was, weighted with
+// its priority. Connections call it. Invariant: of two that wait, the one that had fewer turns for its weight goes first: equal
+// priorities take turns, so that none is older than one turn of all; nobody starves; who comes anew begins where the others are.
 
 import type { Subscription } from '../topics/subscription.ts';
 
@@ -39,9 +39,9 @@ export class Rotation {
     return order;
   }
 
-  /** So many bytes were sent for a subscription. */
-  charge(subscription: Subscription, bytes: number): void {
-    subscription.served += bytes / (subscription.priority + 1);
+  /** A piece was sent for a subscription: a whole answer, or a part of a long one. */
+  charge(subscription: Subscription): void {
+    subscription.served += 1 / (subscription.priority + 1);
   }
 
   /** The one at `place` of an order has more to be sent: it is put where it belongs among those after it. */

@@ -9,6 +9,8 @@ const WINDOW_MIN_BYTES = 512;
 /** Links that are long and fast get more than WINDOW_FULL_BYTES: twice what is on them, up to this. */
 const WINDOW_LONG_BYTES_MAX = 1_048_576;
 const LONG_LINK_MS = 25;
+const LONG_LINK_SPREAD = 1.25;
+const LONG_LINK_PONGS = 4;
 /** A fast peer is pinged once in so many bytes: a ping and its pong cost more than a small send. */
 const SPACING_BYTES_MAX = 32_768;
 /** How long what is sent may wait on the link, over what the empty link takes. */
@@ -30,6 +32,12 @@ export class Window {
   roundTripMs: number | null = null;
   /** Pongs that answer no ping of ours, or one that was answered. */
   strayPongs = 0;
+  /** What the link is sure to take, of the last pong. */
+  private bytesPerMs = 0;
+  /** Whether more was to be sent than the window let through, since the last pong. */
+  private filled = false;
+  /** Pongs in a row that took about as long as the empty link does. */
+  private steadyPongs = 0;
   private readonly pings: Ping[] = [];
   private lastNumber = 0;
   private pingedBytes = 0;
@@ -74,6 +82,16 @@ export class Window {
     return this.pings.length > 0 && this.pingedBytes === sentBytes;
   }
 
+  /** The window is full, and there is more to be sent. */
+  fill(): void {
+    this.filled = true;
+  }
+
+  /** What so many bytes may take to arrive, as far as is known; 0: nothing is known. */
+  transitMs(bytes: number): number {
+    return this.bytesPerMs === 0 ? 0 : bytes / this.bytesPerMs;
+  }
+
   /** Registers a ping behind `sentBytes`. @returns its number. */
   ping(sentBytes: number, nowMs: number): number {
     this.lastNumber += 1;
@@ -99,17 +117,34 @@ export class Window {
     return true;
   }
 
-  /** What took longer than the empty link does is the time of our own bytes: that gives the link's pace, and the window. */
+  /**
+   * The window is what the link takes in its empty round trip and QUEUE_MS more. To shrink it: what took longer than the empty link
+   * does is the time of our own bytes, which gives the pace. To let it grow: all that is certain is that so much fits.
+   */
   private adapt(roundTripMs: number, inFlightBytes: number): void {
-    const targetMs = this.emptyLinkMs + QUEUE_MS;
-    const bytesPerMs = inFlightBytes / Math.max(roundTripMs - this.emptyLinkMs, 0.1);
-    const fittingBytes = bytesPerMs * targetMs;
-    if (roundTripMs > targetMs) this.bytes = Math.max(WINDOW_MIN_BYTES, Math.min(this.bytes, fittingBytes));
-    else if (fittingBytes > this.bytes) {
-      const longBytes = this.emptyLinkMs < LONG_LINK_MS ? 0 : 2 * inFlightBytes;
-      const mostBytes = Math.max(this.bytes, WINDOW_FULL_BYTES, Math.min(longBytes, WINDOW_LONG_BYTES_MAX));
-      this.bytes = Math.min(2 * this.bytes, fittingBytes, mostBytes);
+    const { emptyLinkMs, bytes } = this;
+    const targetMs = emptyLinkMs + QUEUE_MS;
+    this.steadyPongs = roundTripMs <= LONG_LINK_SPREAD * emptyLinkMs ? this.steadyPongs + 1 : 0;
+    // Where the window was full, what did not fit counts as if it had: messages are not as small as one would like.
+    const carriedBytes = this.filled && inFlightBytes >= bytes / 2 ? bytes : inFlightBytes;
+    const certainBytes = (carriedBytes * targetMs) / Math.max(roundTripMs, 0.1);
+    this.bytesPerMs = inFlightBytes / Math.max(roundTripMs, 0.1);
+    if (roundTripMs > targetMs) {
+      this.bytes = Math.max(
+        WINDOW_MIN_BYTES,
+        Math.min(bytes, (inFlightBytes * targetMs) / (roundTripMs - emptyLinkMs)),
+      );
+    } else if (certainBytes > bytes) {
+      // A link that is only busy has round trips of all lengths; a long one has one.
+      const long = this.filled && emptyLinkMs >= LONG_LINK_MS && this.steadyPongs >= LONG_LINK_PONGS;
+      const mostBytes = Math.max(
+        bytes,
+        WINDOW_FULL_BYTES,
+        long ? Math.min(2 * inFlightBytes, WINDOW_LONG_BYTES_MAX) : 0,
+      );
+      this.bytes = Math.min(2 * bytes, certainBytes, mostBytes);
     }
+    this.filled = false;
   }
 
   /**

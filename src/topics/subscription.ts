@@ -21,7 +21,7 @@ export class Subscription {
   /** Place among the topic's subscriptions. */
   topicPlace = -1;
   priority = PRIORITY_DEFAULT;
-  /** What was sent for it while it was behind, weighted with its priority. */
+  /** How often it was served while it was behind, weighted with its priority. */
   served = 0;
   /** When it was answered last by itself. */
   answeredMs = 0;

@@ -60,6 +60,27 @@ describe('the audit of the baseline', () => {
     expect(audit.problems).toBe(2);
   });
 
+  it('expects nothing more of a client that stopped reading', () => {
+    const audit = auditOf('raw');
+    audit.deliver(0, 0, 0, 1, 1_400);
+    audit.dismiss(0);
+    expect(audit.complete([2, 0, 0])).toBe(true);
+    audit.finish([2, 0, 0]);
+    expect([audit.deliveries, audit.problems]).toEqual([1, 0]);
+  });
+
+  it('tells the latency of the first second apart', () => {
+    const audit = new Audit(1, 1, RULES.raw);
+    audit.subscribed(0, [0]);
+    audit.measure({ startUs: 0, windowFromUs: 0, windowToUs: 3_000_000 });
+    audit.receive(1_000_500);
+    audit.deliver(0, 0, 0, 1, 999_999);
+    audit.deliver(0, 0, 1, 2, 1_000_000);
+    audit.finish([2]);
+    const { updateLatency, firstSecondLatency } = audit.latencies();
+    expect([updateLatency.count, firstSecondLatency.count, firstSecondLatency.p99Us]).toEqual([2, 1, 501]);
+  });
+
   it('times what was sent within the window and counts what was received within it', () => {
     const audit = auditOf('raw');
     audit.deliver(0, 0, 0, 1, 999);

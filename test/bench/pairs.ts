@@ -37,13 +37,19 @@ export function unreadBytes({ watched, audited }: Measurement): number[] {
 export function problemsOf(measurement: Measurement): string[] {
   const problems = isValid(measurement) ? [] : [`the audit found ${measurement.audited.problems} problems`];
   if (isBaseline(measurement.subject)) return problems;
-  for (const [index, bytes] of unreadBytes(measurement).entries()) {
-    const { client, unansweredBytesMax } = measurement.watched!.stalled[index]!;
-    const most = Math.max(bytes, unansweredBytesMax ?? 0);
-    if (most <= STALLED_BYTES_MAX) continue;
-    problems.push(`client ${client} had ${most} bytes on their way to it, over ${STALLED_BYTES_MAX}`);
-  }
-  return problems;
+  const over = unreadBytes(measurement)
+    .map((bytes, index) => {
+      const { client, unansweredBytesMax } = measurement.watched!.stalled[index]!;
+      return { client, bytes: Math.max(bytes, unansweredBytesMax ?? 0) };
+    })
+    .filter(({ bytes }) => bytes > STALLED_BYTES_MAX)
+    .sort((a, b) => b.bytes - a.bytes);
+  const [worst] = over;
+  if (worst === undefined) return problems;
+  return [
+    ...problems,
+    `${over.length} stalled sockets had over ${STALLED_BYTES_MAX} bytes on their way, client ${worst.client} ${worst.bytes}`,
+  ];
 }
 
 export function pairLines(number: number, pairs: number, pair: Pair): string[] {

@@ -1,12 +1,13 @@
 // Holds what both subjects are driven by: the open loop, the prepared updates, the subscriptions, the baseline's frame.
 
 import { describe, expect, it } from 'vitest';
+import type { BookDelta } from '../../src/market/update.ts';
 import { nowUs } from './clock.ts';
 import { Histogram } from './histogram.ts';
 import { prepareRawFrame, RawFrame, stampRawFrame } from './rawframe.ts';
 import { Schedule } from './schedule.ts';
 import { firstBook, prepareUpdates } from './updates.ts';
-import { topicsOf, WORKLOADS, workloadNamed } from './workloads.ts';
+import { floodWorkload, topicsOf, WORKLOADS, workloadNamed } from './workloads.ts';
 
 /** Runs 60 ms of warm-up and 100 ms of window; a turn may be held up once. */
 function runSchedule(stallMs: number): Promise<{ intendedUs: number[]; earlyUs: number; inWindow: number }> {
@@ -77,6 +78,29 @@ describe('the prepared updates', () => {
     expect(Math.max(...bids.filter((_, at) => at % 3 === 0))).toBeLessThan(
       Math.min(...asks.filter((_, at) => at % 3 === 0)),
     );
+  });
+});
+
+describe('the flood', () => {
+  const flood = floodWorkload(750_000);
+  const frames = prepareUpdates(flood, 1)
+    .slice(0, 1_000)
+    .map(({ topic, delta }) => prepareRawFrame(topic, delta));
+
+  it('has as many bytes a second as were asked for', () => {
+    const bytes = frames.reduce((sum, frame) => sum + frame.length, 0) / frames.length;
+    expect((bytes * flood.updatesPerSecond) / 750_000).toBeCloseTo(1, 1);
+    expect(flood.updatesPerSecond / flood.burstUpdates).toBeCloseTo(50, -1);
+  });
+
+  it('has updates of half a book, which the baseline frame takes', () => {
+    const [{ topic, delta }] = prepareUpdates(flood, 1) as [{ topic: number; delta: BookDelta }];
+    const frame = prepareRawFrame(topic, delta);
+    stampRawFrame(frame, topic, 2, 3);
+    expect(new RawFrame().read(frame, 0, frame.length)).toBe(true);
+    // Two arrays of more than 15 elements: their heads have 16 bits.
+    expect([frame[23], frame.lastIndexOf(0xdc) > 24]).toEqual([0xdc, true]);
+    expect((delta.bids.length + delta.asks.length) / 3).toBe(50);
   });
 });
 

@@ -60,7 +60,7 @@ export class Peer implements Socket {
   private stalled: Stall | null = null;
   private backlogged = false;
   /** The newest ping that was not answered; 0: none. */
-  private ping_ = 0;
+  private newestPing = 0;
 
   constructor(
     private readonly site: Site,
@@ -82,14 +82,14 @@ export class Peer implements Socket {
   }
 
   ping(payload: string): number {
-    this.ping_ = Number(payload);
+    this.newestPing = Number(payload);
     if (this.stalled === null) this.site.answerSoon(this);
     return SENT;
   }
 
   pong(): void {
-    const number = this.ping_;
-    this.ping_ = 0;
+    const number = this.newestPing;
+    this.newestPing = 0;
     if (number !== 0) this.connection.pong(number);
   }
 

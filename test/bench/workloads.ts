@@ -24,7 +24,7 @@ export const WORKLOADS: readonly Workload[] = [
 
 /** What an update of half a book takes on the wire, in the baseline's frames and in Tickwire's. */
 const FLOOD_UPDATE_LEVELS = 50;
-const FLOOD_UPDATE_BYTES = 540;
+const FLOOD_UPDATE_BYTES = 530;
 const FLOOD_BURSTS_PER_SECOND = 50;
 
 /** All clients on the same books, each with so many bytes a second to read: few updates of many levels. */

@@ -371,7 +371,8 @@ describe('the address', () => {
   ])('is closed to %s, though it asks from loopback', async (_, headers) => {
     for (const path of ['/v1/admin/connections', '/v1/admin/stats']) {
       const response = await fetch(`${gateway.adminUrl}${path}`, { headers });
-      expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([403, 'not-local']);
+      expect(response.status).toBe(403);
+      expect(await response.text()).toContain('not-local');
     }
     expect((await fetch(`${gateway.adminUrl}/healthz`, { headers })).status).toBe(200);
   });

@@ -27,6 +27,7 @@ class SaturatedLink {
         this.freeMs = Math.max(this.freeMs, this.nowMs) + CHUNK_BYTES / this.bytesPerMs;
         if (this.sentBytes >= this.window.pingAtBytes) this.ping();
       }
+      this.window.fill();
       if (!this.window.covers(this.sentBytes)) this.ping();
       const next = this.pongs.shift()!;
       this.nowMs = Math.max(this.nowMs, next.atMs);
@@ -105,6 +106,25 @@ describe('the window', () => {
     link.run(5_000);
     expect(link.window.bytes).toBeGreaterThanOrEqual(Math.min(wide / 2, WINDOW_FULL_BYTES));
   });
+});
+
+test('of a busy, near link stays at what a stalled reader may be sent', () => {
+  const window = new Window();
+  let sentBytes = 0;
+  for (let i = 0; i < 500; i++) {
+    sentBytes = Math.floor(window.fullAtBytes);
+    window.fill();
+    const number = window.ping(sentBytes, i * 1_000);
+    window.pong(number, i * 1_000 + [31, 45, 90, 60, 38][i % 5]!);
+    expect(window.bytes).toBeLessThanOrEqual(WINDOW_FULL_BYTES);
+  }
+});
+
+test('the first pong of a slow link does not widen the window', () => {
+  const window = new Window();
+  window.pong(window.ping(500, 0), 250);
+  expect(window.bytes).toBe(WINDOW_FIRST_BYTES);
+  expect(window.transitMs(16_000)).toBe(8_000);
 });
 
 describe('a pong', () => {
