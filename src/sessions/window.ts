@@ -13,6 +13,8 @@ const LONG_LINK_SPREAD = 1.25;
 const LONG_LINK_PONGS = 4;
 /** A fast peer is pinged once in so many bytes: a ping and its pong cost more than a small send. */
 const SPACING_BYTES_MAX = 32_768;
+/** With less than this on its way a round trip says nothing of the pace. */
+const PACE_BYTES_MIN = 64;
 /** How long what is sent may wait on the link, over what the empty link takes. */
 const QUEUE_MS = 200;
 
@@ -32,7 +34,7 @@ export class Window {
   roundTripMs: number | null = null;
   /** Pongs that answer no ping of ours, or one that was answered. */
   strayPongs = 0;
-  /** What the link is sure to take, of the last pong. */
+  /** What the link is sure to take. */
   private bytesPerMs = 0;
   /** Whether more was to be sent than the window let through, since the last pong. */
   private filled = false;
@@ -128,7 +130,8 @@ export class Window {
     // Where the window was full, what did not fit counts as if it had: messages are not as small as one would like.
     const carriedBytes = this.filled && inFlightBytes >= bytes / 2 ? bytes : inFlightBytes;
     const certainBytes = (carriedBytes * targetMs) / Math.max(roundTripMs, 0.1);
-    this.bytesPerMs = inFlightBytes / Math.max(roundTripMs, 0.1);
+    // A heartbeat alone tells the link's length, not its pace.
+    if (inFlightBytes >= PACE_BYTES_MIN) this.bytesPerMs = inFlightBytes / Math.max(roundTripMs, 0.1);
     if (roundTripMs > targetMs) {
       this.bytes = Math.max(
         WINDOW_MIN_BYTES,

@@ -114,6 +114,14 @@ export class RawSocket {
     }
   }
 
+  /** Takes messages up to the one that is wanted, and answers no pings. */
+  async unanswered(isWanted: (message: WsMessage) => boolean): Promise<WsMessage> {
+    for (;;) {
+      const message = await this.until(() => this.takeFrame());
+      if (isWanted(message)) return message;
+    }
+  }
+
   /** Takes messages up to the one that is wanted. */
   async messageWhere(isWanted: (message: WsMessage) => boolean): Promise<WsMessage> {
     for (;;) {

@@ -125,6 +125,9 @@ test('the first pong of a slow link does not widen the window', () => {
   window.pong(window.ping(500, 0), 250);
   expect(window.bytes).toBe(WINDOW_FIRST_BYTES);
   expect(window.transitMs(16_000)).toBe(8_000);
+  // A heartbeat alone does not change what is known of the pace.
+  window.pong(window.ping(520, 1_000), 1_250);
+  expect(window.transitMs(16_000)).toBe(8_000);
 });
 
 describe('a pong', () => {
