@@ -438,7 +438,10 @@ class Simulation {
     // Those who are still served at another pace begin anew, since calm takes its time.
     for (const client of this.clients) if (client.live?.connection.rung.pace !== 'real-time') client.disconnect(1);
     await this.kernel.advance(100);
-    for (const client of this.clients) if (client.live === null) this.comeBack(client, this.random.pick(this.nodes));
+    for (const client of this.clients) {
+      if (client.live === null) this.comeBack(client, this.random.pick(this.nodes));
+      client.live!.link.free();
+    }
     await this.kernel.advance(1_500 + this.longestIntervalMs);
     for (const client of this.clients) this.checkSettled(client);
   }
