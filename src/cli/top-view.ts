@@ -103,7 +103,7 @@ function addressWidth(columns: number): number {
 function totals({ url, busy, list }: TopState, columns: number, keys: boolean): Line[] {
   const where: Cell = { text: new URL(url).host, style: 'plain', bold: true };
   const facts: Cell[] = [
-    { text: `${countOf(list.total)} connections`, style: 'plain' },
+    { text: `${countOf(list.total)} ${list.total === 1 ? 'connection' : 'connections'}`, style: 'plain' },
     { text: `${shortCount(list.bytesPerSec)}B/s`, style: 'plain' },
     { text: `busy ${Math.round(100 * busy)} %`, style: busy > BUSY_ALARM ? 'alarm' : 'plain' },
   ];
