@@ -433,6 +433,7 @@ class Simulation {
       client.live?.link.free();
       if (client.live === null) this.comeBack(client, this.random.pick(this.nodes));
       client.live!.link.free();
+      client.limit(0, false);
     }
     await this.kernel.advance(1_500);
     // Those who are still served at another pace begin anew, since calm takes its time.
