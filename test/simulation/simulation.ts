@@ -443,7 +443,9 @@ class Simulation {
       if (client.live === null) this.comeBack(client, this.random.pick(this.nodes));
       client.live!.link.free();
     }
-    await this.kernel.advance(1_500 + this.longestIntervalMs);
+    // A long book takes an operator's budget several seconds.
+    const budgeted = this.limits.connectionBytesPerSecMax > 0;
+    await this.kernel.advance((budgeted ? 8_000 : 1_500) + this.longestIntervalMs);
     for (const client of this.clients) this.checkSettled(client);
   }
 
