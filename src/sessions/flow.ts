@@ -92,9 +92,11 @@ export class Flow {
 
   /** @returns what the socket answered. */
   ping(nowMs: number): number {
-    const number = String(this.window.ping(this.sentBytes, nowMs));
+    const number = String(this.window.nextNumber);
     const bytes = messageBytes(number.length);
     this.lanes.sent[this.lane]! += bytes;
+    // Its pong answers for the ping as well: afterwards nothing is on its way.
+    this.window.ping(this.sentBytes, nowMs);
     this.pingBytes += bytes;
     this.pingedMs = nowMs;
     this.counters.pings += 1;

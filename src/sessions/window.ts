@@ -20,7 +20,7 @@ const QUEUE_MS = 200;
 
 interface Ping {
   readonly number: number;
-  /** Bytes sent before it, and those of them that were unanswered. */
+  /** Bytes sent up to its end, and those of them that were unanswered. */
   readonly sentBytes: number;
   readonly inFlightBytes: number;
   readonly atMs: number;
@@ -94,7 +94,12 @@ export class Window {
     return this.bytesPerMs === 0 ? 0 : bytes / this.bytesPerMs;
   }
 
-  /** Registers a ping behind `sentBytes`. @returns its number. */
+  /** Of the next ping. */
+  get nextNumber(): number {
+    return this.lastNumber + 1;
+  }
+
+  /** Registers the ping with which `sentBytes` end. @returns its number. */
   ping(sentBytes: number, nowMs: number): number {
     this.lastNumber += 1;
     const inFlightBytes = sentBytes - this.answeredBytes;

@@ -116,6 +116,19 @@ describe('a full window', () => {
     for (const symbol of ['X', 'Y']) expect(client.held('book', symbol).counters.resyncs).toBe(0);
   });
 
+  test('lets through what is longer than itself once nothing else is on its way, with a ping for each and no more', async () => {
+    const { station, client } = await start();
+    client.stream.subscribe('book', ['X']);
+    await station.settle();
+    client.connection.window.bytes = 512;
+    const bids = Array.from({ length: 90 }, (_, i) => [i + 1, 1_000_000 + i, 0]).flat();
+    await station.publish('X', { kind: 'snapshot', bids, asks: [101, 1, 0] });
+    const pings = station.counters.pings;
+    await station.settle();
+    expect(client.held('book', 'X').seq).toBe(2);
+    expect(station.counters.pings - pings).toBeLessThanOrEqual(3);
+  });
+
   test('is not opened by a pong that answers nothing, nor by one that answers again', async () => {
     const { station, client } = await start({ heartbeatMs: 600_000, ageMsMax: 600_000 });
     client.stream.subscribe('book', ['X', 'Y']);
