@@ -235,6 +235,8 @@ export interface StatusFrame extends Stamp {
   status: Status;
   reason: string | null;
 }
+/** What carries a channel's data. */
+export type ChannelFrame = BookFrame | QuoteFrame | TradeFrame | StatusFrame;
 export interface HealthFrame {
   type: 'health';
   topic: number;

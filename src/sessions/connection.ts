@@ -411,6 +411,8 @@ export class Connection extends Recipient {
       this.message.chunk(chunk);
       this.behind.charge(subscription);
       subscription.nextChunk += 1;
+      // Should the rest be abandoned, the next answer begins here.
+      if (answer.epoch === subscription.epoch) subscription.seq = Math.max(subscription.seq, chunk.seq);
       if (subscription.nextChunk < answer.chunks.length) return true;
     }
     this.finishAnswer(subscription, answer, nowMs);

@@ -3,7 +3,7 @@
 // its times are relative to one `gatewayUs`.
 
 import type { Codec, TopicContext } from '../protocol/codec.ts';
-import type { BookFrame, Frame, PartFrame } from '../protocol/frames.ts';
+import type { BookFrame, ChannelFrame, Frame, PartFrame } from '../protocol/frames.ts';
 import { ByteWriter } from '../protocol/writer.ts';
 
 /** Answers above this go out in parts, so that control frames and other topics pass between them. */
@@ -13,16 +13,18 @@ export interface Chunk {
   readonly bytes: Uint8Array;
   /** What a `time` frame before it must say. */
   readonly gatewayUs: number;
+  /** What its receiver holds by it; that of a part is what the receiver held before. */
+  readonly seq: number;
 }
 
 const scratch = new ByteWriter(2 * PART_BYTES_MAX);
 
 /** One frame on its own, or a long book frame as its parts and the frame that closes them. */
-export function encodeChunks(frame: Frame & { gatewayUs: number }, codec: Codec, context: TopicContext): Chunk[] {
-  const whole = chunk(frame, frame.gatewayUs, codec, context);
+export function encodeChunks(frame: ChannelFrame, codec: Codec, context: TopicContext): Chunk[] {
+  const whole = chunk(frame, frame.gatewayUs, frame.seq, codec, context);
   if (whole.bytes.length <= PART_BYTES_MAX || frame.type !== 'book') return [whole];
   return splitBook(frame, Math.ceil((whole.bytes.length * 1.25) / PART_BYTES_MAX)).map((piece) =>
-    chunk(piece, frame.gatewayUs, codec, context),
+    chunk(piece, frame.gatewayUs, piece.type === 'part' ? frame.fromSeq : frame.seq, codec, context),
   );
 }
 
@@ -31,24 +33,26 @@ export function joinChunks(chunks: readonly Chunk[]): Chunk[] {
   const joined: Chunk[] = [];
   for (let i = 0; i < chunks.length; ) {
     const { gatewayUs } = chunks[i]!;
+    let seq: number;
     scratch.length = 0;
     do {
       scratch.append(chunks[i]!.bytes);
+      seq = chunks[i]!.seq;
       i += 1;
     } while (
       i < chunks.length &&
       chunks[i]!.gatewayUs === gatewayUs &&
       scratch.length + chunks[i]!.bytes.length <= PART_BYTES_MAX
     );
-    joined.push({ bytes: scratch.copy(), gatewayUs });
+    joined.push({ bytes: scratch.copy(), gatewayUs, seq });
   }
   return joined;
 }
 
-function chunk(frame: Frame, gatewayUs: number, codec: Codec, context: TopicContext): Chunk {
+function chunk(frame: Frame, gatewayUs: number, seq: number, codec: Codec, context: TopicContext): Chunk {
   scratch.length = 0;
   codec.encode(scratch, frame, context);
-  return { bytes: scratch.copy(), gatewayUs };
+  return { bytes: scratch.copy(), gatewayUs, seq };
 }
 
 /** `pieces` frames of about the same number of levels: parts, and at the end the book frame. */

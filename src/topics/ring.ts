@@ -2,16 +2,14 @@
 // Called by the topics. Invariant: slots are contiguous: each one's fromSeq is the seq of the one before.
 
 import type { Codec, TopicContext } from '../protocol/codec.ts';
-import type { BookFrame, QuoteFrame, StatusFrame, TradeFrame } from '../protocol/frames.ts';
+import type { ChannelFrame } from '../protocol/frames.ts';
 import type { ByteWriter } from '../protocol/writer.ts';
 import { type Chunk, encodeChunks } from './chunks.ts';
-
-export type RingFrame = BookFrame | QuoteFrame | StatusFrame | TradeFrame;
 
 interface Slot {
   /** The update before; a frame that replaces everything says 0 there. */
   readonly fromSeq: number;
-  readonly frame: RingFrame;
+  readonly frame: ChannelFrame;
   msgpack: readonly Chunk[] | null;
   json: readonly Chunk[] | null;
 }
@@ -38,7 +36,7 @@ export class Ring {
   }
 
   /** The frame that brings a cursor from `fromSeq` on. */
-  push(fromSeq: number, frame: RingFrame): void {
+  push(fromSeq: number, frame: ChannelFrame): void {
     const slot = { fromSeq, frame, msgpack: null, json: null };
     if (this.slots.length < this.framesMax) {
       this.slots.push(slot);

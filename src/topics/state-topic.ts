@@ -1,11 +1,11 @@
 // Owns topics whose answer is a difference of states: book, quote, status. Event channels differ only in having no state.
 // Invariant: a state frame is true for every cursor from its fromSeq on; fromSeq 0 replaces whatever the client holds.
 
-import type { ResetReason } from '../protocol/frames.ts';
+import type { ChannelFrame, ResetReason } from '../protocol/frames.ts';
 import type { ByteWriter } from '../protocol/writer.ts';
 import type { Answer, AnswerKind } from './answer.ts';
 import { encodeChunks } from './chunks.ts';
-import type { RingFrame } from './ring.ts';
+
 import type { Subscription } from './subscription.ts';
 import { Topic } from './topic.ts';
 import type { View } from './view.ts';
@@ -17,9 +17,9 @@ export abstract class StateTopic extends Topic {
   /** Cursors before this can't be answered by a difference. */
   protected abstract get oldestSeq(): number;
   /** The frame that brings a holder of `held` levels at `fromSeq` to the present best `depth`. Valid until the next call. */
-  protected abstract differenceFrame(fromSeq: number, held: number, depth: number, gatewayUs: number): RingFrame;
+  protected abstract differenceFrame(fromSeq: number, held: number, depth: number, gatewayUs: number): ChannelFrame;
   /** Whether a frame of `differenceFrame` shows nothing new. */
-  protected abstract isEmpty(frame: RingFrame): boolean;
+  protected abstract isEmpty(frame: ChannelFrame): boolean;
 
   override writeShared(writer: ByteWriter, view: View, gatewayUs: number): boolean {
     if (view.mode === 'raw') return this.writeRing(writer, view, gatewayUs);

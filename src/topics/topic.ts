@@ -6,11 +6,11 @@ import type { Entry, TopicState } from '../bus/bus.ts';
 import { TOMBSTONES_MAX } from '../market/book.ts';
 import type { Instrument } from '../market/instrument.ts';
 import type { TopicContext } from '../protocol/codec.ts';
-import type { Channel, ResetReason, Stamp, Status, TopicFrame } from '../protocol/frames.ts';
+import type { Channel, ChannelFrame, ResetReason, Stamp, Status, TopicFrame } from '../protocol/frames.ts';
 import type { ByteWriter } from '../protocol/writer.ts';
 import { ANSWER_KINDS, type Answer, type AnswerKind } from './answer.ts';
 import { type Chunk, joinChunks } from './chunks.ts';
-import { Ring, type RingFrame } from './ring.ts';
+import { Ring } from './ring.ts';
 import type { Subscription } from './subscription.ts';
 import { View, type ViewShape, viewKey } from './view.ts';
 
@@ -229,7 +229,7 @@ export abstract class Topic {
   protected abstract absorb(entry: Entry): void;
   protected abstract clear(): void;
   /** The frame of the update from `fromSeq` to `seq` alone, for the ring; its `gatewayUs` is 0 until it is sent. */
-  protected abstract ringFrame(fromSeq: number): RingFrame;
+  protected abstract ringFrame(fromSeq: number): ChannelFrame;
   /** An answer that presupposes nothing. */
   protected abstract fresh(
     kind: AnswerKind,

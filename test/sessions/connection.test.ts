@@ -5,6 +5,14 @@ import { msgpackCodec } from '../../src/protocol/codecs.ts';
 import { ByteWriter } from '../../src/protocol/writer.ts';
 import { Station } from '../topics/station.ts';
 
+const TRADE = {
+  kind: 'trade',
+  id: null,
+  tradeKind: 'trade',
+  side: 'buy',
+  price: 1_000_000_000,
+  size: 1_000_000_000,
+} as const;
 const SNAPSHOT = { kind: 'snapshot', bids: [100, 5, 0], asks: [101, 7, 0] } as const;
 
 async function stationWith(symbols: readonly string[], limits: ConstructorParameters<typeof Station>[0] = {}) {
@@ -54,6 +62,33 @@ describe('a client that is backlogged again and again', () => {
     client.drain();
     await station.settle();
     expect(client.held('book', 'X').seq).toBe(3);
+  });
+});
+
+describe('an answer of which only some was sent', () => {
+  test('goes on behind what was sent, also where the client changes its subscription meanwhile', async () => {
+    const station = await stationWith([], { ringFramesMax: 900 });
+    station.list('X');
+    const client = station.connect();
+    client.room = 1;
+    client.stream.subscribe('trade', ['X'], { last: 1_000 });
+    const trades = (count: number): Promise<void> =>
+      station.publish('X', ...Array.from({ length: count }, () => TRADE));
+    await trades(900);
+    await station.settle();
+    client.drain(2);
+    await station.settle();
+    const sent = client.held('trade', 'X').seq;
+    expect(sent).toBeGreaterThan(0);
+    expect(sent).toBeLessThan(900);
+    client.stream.subscribe('trade', ['X'], { interval: 100 });
+    await trades(800);
+    client.drain();
+    await station.advance(1_000);
+    expect(client.of('gap').map(({ firstSeq, lastSeq }) => [firstSeq, lastSeq])).toEqual([[sent + 1, 800]]);
+    expect(client.of('trade').map(({ seq }) => seq)).toEqual(
+      Array.from({ length: 1_700 }, (_, i) => i + 1).filter((seq) => seq <= sent || seq > 800),
+    );
   });
 });
 

@@ -7,6 +7,7 @@ import { Instruments } from '../../src/market/instrument.ts';
 import { jsonCodec, msgpackCodec } from '../../src/protocol/codecs.ts';
 import { type Channel, DEPTHS } from '../../src/protocol/frames.ts';
 import type { Connection } from '../../src/sessions/connection.ts';
+import { WINDOW_FULL_BYTES } from '../../src/sessions/window.ts';
 import { type Branches, branchesOf, noEvents } from './branches.ts';
 import { type Shape, SimulatedClient, shapeAsBefore } from './client.ts';
 import { Kernel, Random } from './kernel.ts';
@@ -60,6 +61,8 @@ class Simulation {
   /** Runs in which more time passes between steps, so that lasting trouble shows. */
   private readonly slowness: number;
   private intervalMsMax = 0;
+  /** The widest window that each connection has had. */
+  private readonly widestBytes = new WeakMap<Connection, number>();
 
   constructor(seed: number) {
     this.random = new Random(seed);
@@ -403,7 +406,10 @@ class Simulation {
         if (connection.queuedBytes > this.limits.controlBytesMax + QUEUED_BYTES_MAX) {
           throw new Error(`connection ${connection.id} queues ${connection.queuedBytes} bytes`);
         }
-        if (connection.unansweredBytes > UNANSWERED_BYTES_MAX) {
+        // A long link may be given a window of more; what is on its way stays when the window shrinks.
+        const widestBytes = Math.max(this.widestBytes.get(connection) ?? WINDOW_FULL_BYTES, connection.window.bytes);
+        this.widestBytes.set(connection, widestBytes);
+        if (connection.unansweredBytes > widestBytes + OVERSHOOT_BYTES_MAX) {
           throw new Error(`connection ${connection.id} has ${connection.unansweredBytes} bytes on their way`);
         }
       }
@@ -488,5 +494,5 @@ function isLongBook({ channel, symbol }: Active): boolean {
 }
 
 /** A full window, which a socket may buffer whole, and one long answer to a request. */
-const UNANSWERED_BYTES_MAX = 65_536 + 32_768;
-const QUEUED_BYTES_MAX = UNANSWERED_BYTES_MAX;
+const OVERSHOOT_BYTES_MAX = 36_864;
+const QUEUED_BYTES_MAX = WINDOW_FULL_BYTES + OVERSHOOT_BYTES_MAX;
