@@ -20,8 +20,8 @@ import { packageVersion, type Settings } from '../settings/settings.ts';
 import { Flush } from '../topics/flush.ts';
 import { Topics } from '../topics/topics.ts';
 import { answerConnections, CONNECTIONS_PATH } from './admin.ts';
-import { watchBusy } from './busy.ts';
 import { HttpApi } from './http.ts';
+import { watchLoad } from './load.ts';
 import { GatewayTimers } from './timers.ts';
 import { isLocalProgram } from './trust.ts';
 import { createServer, type HttpRequest, type HttpResponse, type Server } from './uws.ts';
@@ -42,7 +42,7 @@ export class Gateway {
   /** All that are open, the oldest first. */
   readonly connections = new Set<Connection>();
   private readonly sessions: Sessions;
-  private readonly load = watchBusy();
+  private readonly load = watchLoad(() => this.flush.counters.sparedMs);
   private readonly timers = new GatewayTimers();
   private readonly publicServer: Server;
   private readonly adminServer: Server;
@@ -63,7 +63,7 @@ export class Gateway {
     const { instruments, timers } = this;
     const { logEntriesMax, tombstonesMax, ringFramesMax, topicGraceMs: graceMs, staleAfterMs } = settings;
     this.bus = new MemoryBus({ clock, instruments, newEpoch, logEntriesMax, tombstonesMax });
-    this.flush = new Flush({ clock, timers, busy: this.load.busy });
+    this.flush = new Flush({ clock, timers, demand: this.load.demand });
     this.topics = new Topics({
       bus: this.bus,
       instruments,

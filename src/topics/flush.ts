@@ -15,8 +15,8 @@ import type { View } from './view.ts';
 
 /** A cursor whose view shows nothing of what changes is moved on this often, so that it never falls past the horizon. */
 const MOVE_ON_INTERVAL_MS = 1_000;
-/** Above this share of busy time flushes are held back: fewer, longer messages cost less. */
-const HOLD_ABOVE_BUSY = 0.75;
+/** Where more than this share of the time would be busy, flushes are held back: fewer, longer messages cost less. */
+const HOLD_ABOVE_DEMAND = 0.9;
 const HOLD_MAX_MS = 5;
 /** The time frame before each answer: array, type, 64-bit time. */
 const TIME_FRAME_BYTES = 12;
@@ -24,14 +24,16 @@ const TIME_FRAME_BYTES = 12;
 export interface FlushOptions {
   readonly clock: Clock;
   readonly timers: Timers;
-  /** Share of time that the process was busy of late, 0 to 1. */
-  readonly busy: () => number;
+  /** Share of time, from 0 on, that the process would have been busy of late if no flush had been held back. */
+  readonly demand: () => number;
 }
 
 /** Plain counters; metrics read them when scraped. */
 export interface FlushCounters {
   flushes: number;
   holds: number;
+  /** What flushes would have taken that holding made needless. */
+  sparedMs: number;
   answers: number;
   /** Messages built for a set of answers, and how often such a message served another recipient too. */
   joins: number;
@@ -45,6 +47,7 @@ export class Flush implements Turn {
   readonly counters: FlushCounters = {
     flushes: 0,
     holds: 0,
+    sparedMs: 0,
     answers: 0,
     joins: 0,
     joinsShared: 0,
@@ -73,13 +76,29 @@ export class Flush implements Turn {
   private ends: number[] = [];
   private alone: (Uint8Array | null)[] = [];
   private readonly grids = new Map<number, Set<View>>();
+  /** The end of this turn is awaited. */
   private scheduled = false;
+  /** A held flush is to come. */
+  private held = false;
   private turnUs = 0;
   private lastFlushMs = 0;
   /** Views whose members were not told of updates that change nothing they show, and since when: the longest resting first. */
   private readonly resting = new Map<View, number>();
   private moveOnAwaited = false;
-  private readonly runTurn = (): void => this.run();
+  private readonly endTurn = (): void => {
+    // A held flush has run meanwhile.
+    if (!this.scheduled) return;
+    if (this.held) {
+      this.scheduled = false;
+      this.counters.sparedMs += this.lastFlushMs;
+    } else if (this.lastFlushMs >= 1 && this.options.demand() > HOLD_ABOVE_DEMAND) this.hold();
+    else this.run();
+  };
+  private readonly runHeld = (): void => {
+    this.held = false;
+    this.scheduled = true;
+    this.run();
+  };
   private readonly moveRestingOn = (): void => {
     this.moveOnAwaited = false;
     const nowMs = this.options.clock.nowMs();
@@ -96,10 +115,10 @@ export class Flush implements Turn {
   constructor(private readonly options: FlushOptions) {}
 
   due(view: View): void {
+    this.schedule();
     if (view.due) return;
     view.due = true;
     this.dueViews[this.dueViewCount++] = view;
-    this.schedule();
   }
 
   /** Pumps the recipient at the end of this turn. */
@@ -136,10 +155,14 @@ export class Flush implements Turn {
   private schedule(): void {
     if (this.scheduled) return;
     this.scheduled = true;
-    if (this.lastFlushMs >= 1 && this.options.busy() > HOLD_ABOVE_BUSY) {
-      this.counters.holds += 1;
-      this.options.timers.after(Math.min(this.lastFlushMs, HOLD_MAX_MS), this.runTurn);
-    } else this.options.timers.soon(this.runTurn);
+    this.options.timers.soon(this.endTurn);
+  }
+
+  private hold(): void {
+    this.scheduled = false;
+    this.held = true;
+    this.counters.holds += 1;
+    this.options.timers.after(Math.min(this.lastFlushMs, HOLD_MAX_MS), this.runHeld);
   }
 
   private run(): void {

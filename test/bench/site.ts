@@ -137,7 +137,7 @@ export class Site {
     this.symbols = Array.from({ length: books }, (_, book) => symbolOf(book));
     this.updates = prepareUpdates({ topics: books }, 1);
     this.bus = new MemoryBus({ ...settings, clock: time, instruments, newEpoch: () => 1 });
-    this.flush = new Flush({ clock: time, timers: time, busy: () => 0 });
+    this.flush = new Flush({ clock: time, timers: time, demand: () => 0 });
     const onError = (error: unknown): never => {
       throw error;
     };

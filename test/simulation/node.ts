@@ -76,8 +76,8 @@ export class SimulatedNode {
   readonly sessions: Sessions;
   readonly connections = new Set<Connection>();
   readonly counters = connectionCounters();
-  /** Share of time that the node claims to be busy. */
-  busy = 0;
+  /** Share of time that the node claims that it would be busy. */
+  demand = 0;
   /** Errors that nothing in the simulation explains. */
   readonly mistakes: unknown[] = [];
   private connectionCount = 0;
@@ -93,7 +93,7 @@ export class SimulatedNode {
     this.uplink = new Uplink(bus, kernel, random);
     const clock = kernel;
     const timers = kernel;
-    this.flush = new Flush({ clock, timers, busy: () => this.busy });
+    this.flush = new Flush({ clock, timers, demand: () => this.demand });
     this.topics = new Topics({
       bus: this.uplink,
       instruments,

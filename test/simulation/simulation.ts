@@ -187,7 +187,7 @@ class Simulation {
     if (drawn < 941) return this.kernel.shiftWall(random.between(-5_000, 5_000));
     if (drawn < 955) return this.limit(client);
     if (drawn < 961) {
-      random.pick(this.nodes).busy = random.chance(0.5) ? 0.9 : 0;
+      random.pick(this.nodes).demand = random.chance(0.5) ? 1.2 : 0;
       return;
     }
     return this.kernel.advance(random.between(1, 200));
@@ -433,7 +433,7 @@ class Simulation {
   private async settle(): Promise<void> {
     for (const node of this.nodes) {
       node.uplink.reliable = true;
-      node.busy = 0;
+      node.demand = 0;
     }
     for (const client of this.clients) {
       client.live?.link.free();

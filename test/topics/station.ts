@@ -140,8 +140,8 @@ export class Station {
   readonly sessions: Sessions;
   readonly clients: FakeClient[] = [];
   readonly connections = new Set<Connection>();
-  /** Share of time that the process claims to be busy. */
-  busy = 0;
+  /** Share of time that the process claims that it would be busy. */
+  demand = 0;
   private epochs = 0;
 
   constructor(limits: Partial<typeof LIMITS> = {}) {
@@ -149,7 +149,7 @@ export class Station {
     const { kernel, instruments } = this;
     const [clock, timers] = [kernel, kernel];
     this.bus = new MemoryBus({ clock, instruments, newEpoch: () => ++this.epochs, logEntriesMax: 1_024 });
-    this.flush = new Flush({ clock, timers, busy: () => this.busy });
+    this.flush = new Flush({ clock, timers, demand: () => this.demand });
     const { bus, flush } = this;
     const onError = (error: unknown): never => {
       throw error;
