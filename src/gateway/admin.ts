@@ -4,9 +4,10 @@
 
 import { type Fault, fault } from '../protocol/errors.ts';
 import { type Mode, PACES } from '../protocol/frames.ts';
-import { type Connection, SLOWER_INTERVAL_MS } from '../sessions/connection.ts';
+import type { Connection } from '../sessions/connection.ts';
 import type { Block } from '../sessions/flow.ts';
 import type { Rung } from '../sessions/ladder.ts';
+import { SLOWER_INTERVAL_MS } from '../sessions/pacing.ts';
 import { SETTINGS } from '../settings/settings.ts';
 import type { Subscription } from '../topics/subscription.ts';
 import type { ViewShape } from '../topics/view.ts';

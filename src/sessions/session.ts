@@ -147,8 +147,9 @@ export class Sessions {
       }
       const topic = topics.acquire(request.channel, symbol);
       if (topic === undefined) return fault('unknown-symbol', symbol);
-      const paced = connection.paced(request.channel, shape, request.priority ?? PRIORITY_DEFAULT);
-      subscription = new Subscription(connection, topic, topic.view(paced), shape);
+      const priority = request.priority ?? PRIORITY_DEFAULT;
+      const view = topic.view(connection.paced(request.channel, shape, priority));
+      subscription = new Subscription(connection, topic, view, shape, priority);
       topic.add(subscription);
       connection.subscriptions.set(`${request.channel}:${symbol}`, subscription);
       subscription.last = request.last ?? 0;
@@ -158,7 +159,6 @@ export class Sessions {
       subscription.priority = request.priority ?? subscription.priority;
       connection.reshape(subscription, shape);
     }
-    subscription.priority = request.priority ?? subscription.priority;
     const { cursor: cursors = {} } = request;
     const cursor = Object.hasOwn(cursors, symbol) ? cursors[symbol] : undefined;
     if (cursor !== undefined) this.moveTo(subscription, { depth: shape.depth, ...cursor });

@@ -20,7 +20,6 @@ export class Subscription {
   place = -1;
   /** Place among the topic's subscriptions. */
   topicPlace = -1;
-  priority = PRIORITY_DEFAULT;
   /** How often it was served while it was behind, weighted with its priority. */
   served = 0;
   /** When it was answered last by itself. */
@@ -44,6 +43,7 @@ export class Subscription {
     public view: View,
     /** What the client asked for; `view` may be slower or less deep. */
     public asked: ViewShape = view,
+    public priority = PRIORITY_DEFAULT,
   ) {
     this.healthDue = topic.health !== 'live';
   }

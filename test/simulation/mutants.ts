@@ -32,7 +32,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a cursor moved before the send',
-    file: 'src/sessions/connection.ts',
+    file: 'src/sessions/send-queue.ts',
     from: '    subscription.answer = answer;\n',
     to: '    subscription.answer = answer;\n    subscription.epoch = answer.epoch;\n    subscription.seq = answer.seq;\n',
   },
@@ -62,7 +62,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a control frame overtaken',
-    file: 'src/sessions/connection.ts',
+    file: 'src/sessions/send-queue.ts',
     from: '    this.pumpControl(nowMs);\n    if (this.free) this.pumpListing(nowMs);\n    if (this.free) this.pumpBehind(nowUs, nowMs);\n',
     to: '    if (this.free) this.pumpBehind(nowUs, nowMs);\n    this.pumpControl(nowMs);\n    if (this.free) this.pumpListing(nowMs);\n',
   },

@@ -9,7 +9,8 @@ import { BACKLOGGED, DROPPED, SENT, type Socket } from '../../src/ports/socket.t
 import type { Codec } from '../../src/protocol/codec.ts';
 import { msgpackCodec } from '../../src/protocol/codecs.ts';
 import type { Channel, Frame } from '../../src/protocol/frames.ts';
-import { Connection, connectionCounters } from '../../src/sessions/connection.ts';
+import { Connection } from '../../src/sessions/connection.ts';
+import { connectionCounters } from '../../src/sessions/counters.ts';
 import { Sessions } from '../../src/sessions/session.ts';
 import { Flush } from '../../src/topics/flush.ts';
 import { Topics } from '../../src/topics/topics.ts';

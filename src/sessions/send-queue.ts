@@ -1,0 +1,376 @@
+// Owns what waits for one client, and its going: control frames first, within a bound, then a listing, then the subscriptions
+// that are behind, in fair rotation, as far as socket, window and budget let it. The connection feeds and pumps it.
+// Invariant: while it is blocked nothing is queued but control frames: what the client misses meanwhile is a cursor.
+
+import type { Clock, Timer, Timers } from '../ports/clock.ts';
+import { BACKLOGGED, SENT, type Socket } from '../ports/socket.ts';
+import type { Codec } from '../protocol/codec.ts';
+import { CloseCode } from '../protocol/errors.ts';
+import type { Frame } from '../protocol/frames.ts';
+import type { Answer } from '../topics/answer.ts';
+import { PART_BYTES_MAX } from '../topics/chunks.ts';
+import type { Flush } from '../topics/flush.ts';
+import type { Recipient } from '../topics/recipient.ts';
+import type { Subscription } from '../topics/subscription.ts';
+import { ControlLane } from './control-lane.ts';
+import type { ConnectionCounters } from './counters.ts';
+import { type Block, Flow } from './flow.ts';
+import { MessageBuilder } from './message.ts';
+import { Rotation } from './rotation.ts';
+
+export interface SendQueueOptions {
+  readonly codec: Codec;
+  readonly socket: Socket;
+  readonly flush: Flush;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly counters: ConnectionCounters;
+  /** Bytes of control frames that may wait for a client that does not read. */
+  readonly controlBytesMax: number;
+  /** Whose queue it is, and all that it is subscribed to. */
+  readonly recipient: Recipient;
+  readonly subscriptions: ReadonlyMap<string, Subscription>;
+  /** The client can't be served any more. */
+  readonly fail: (code: number, reason: string) => void;
+}
+
+export class SendQueue {
+  readonly flow: Flow;
+  block: Block | null = null;
+  /** When it was blocked last. */
+  blockedAtMs = 0;
+  private lastBlock: Block | null = null;
+  private readonly message: MessageBuilder;
+  private readonly control = new ControlLane();
+  /** Subscriptions that need an answer of their own. */
+  private readonly behind = new Rotation();
+  private budgetTimer: Timer | null = null;
+  /** How long it was blocked, up to the last time that it was asked for, and since then. */
+  private countedMs: number;
+  private blockedMs = 0;
+  /** What the pump under way found that it must wait for. */
+  private wanted: Block | null = null;
+  private ended = false;
+
+  constructor(private readonly options: SendQueueOptions) {
+    const { codec, socket, flush, counters, recipient, clock } = options;
+    const nowMs = clock.nowMs();
+    this.message = new MessageBuilder(codec);
+    this.flow = new Flow(flush.lanes, recipient.lane, socket, counters, nowMs);
+    this.countedMs = nowMs;
+  }
+
+  /** Bytes that wait in this process, the socket library's included. */
+  get bytes(): number {
+    return this.control.bytes + (this.ended ? 0 : this.options.socket.getBufferedAmount());
+  }
+
+  /** Whether it is the budget that makes this client slow. */
+  get spares(): boolean {
+    return this.flow.budgeted && this.lastBlock === 'budget';
+  }
+
+  /** How long it was blocked since it was asked last. */
+  takeBlockedMs(nowMs: number): number {
+    const blockedMs = this.blockedMs + (this.block === null ? 0 : this.blockLastsMs(nowMs));
+    this.blockedMs = 0;
+    this.countedMs = nowMs;
+    return blockedMs;
+  }
+
+  /** Bytes a second from now on; 0: no limit. */
+  allow(bytesPerSec: number, nowMs: number): void {
+    this.flow.allow(bytesPerSec, nowMs);
+    if (this.block === 'budget') this.resume(nowMs);
+  }
+
+  /** Whether the flush may send so many more bytes, where its limit is in the way. If not, the client is behind. */
+  admit(bytes: number): boolean {
+    if (this.ended || this.block !== null) return false;
+    const nowMs = this.options.clock.nowMs();
+    const block = this.flow.blockFor(0, bytes, nowMs);
+    if (block !== null) {
+      this.stop(block, nowMs, false);
+      return false;
+    }
+    if (this.flow.pingDueBefore(bytes)) this.taken(this.flow.ping(nowMs), false);
+    else this.flow.setLimit(nowMs);
+    return !this.ended && this.block === null;
+  }
+
+  /** What the socket answered. `delivered`: whether the answers of the flush under way have gone out. */
+  taken(result: number, delivered: boolean): void {
+    if (result === SENT || this.ended) return;
+    if (result === BACKLOGGED) return this.stop('socket', this.options.clock.nowMs(), delivered);
+    // What was dropped is lost to a client that believes itself in step: it must come back with its cursors.
+    this.options.fail(CloseCode.tooSlow, 'dropped');
+  }
+
+  /** The subscription needs an answer of its own. */
+  add(subscription: Subscription): void {
+    this.behind.add(subscription);
+    if (this.block === null) this.wake();
+  }
+
+  delete(subscription: Subscription): void {
+    this.behind.delete(subscription);
+  }
+
+  /** Queues a control frame; it goes out at the end of this turn, before any data that waits. */
+  tell(frame: Frame): void {
+    const { codec, controlBytesMax } = this.options;
+    const bytes = this.control.encode(codec, frame);
+    // What only waits for the end of the turn goes out now.
+    if (this.control.bytes + bytes.length > controlBytesMax) this.sendControl();
+    if (this.ended) return;
+    if (this.control.bytes > 0 && this.control.bytes + bytes.length > controlBytesMax) {
+      return this.options.fail(CloseCode.slowControl, 'slow-control');
+    }
+    this.control.push(bytes);
+    this.wake();
+  }
+
+  /** Sends the frames behind the control frames that wait now, however many they are; another listing ends with this one. */
+  enumerate(frames: Iterator<Frame>): void {
+    this.control.listing = frames;
+    this.wake();
+  }
+
+  /** Sends what waits, as far as that goes. */
+  pump(nowUs: number, nowMs: number): void {
+    if (this.ended || this.block === 'socket') return;
+    this.options.counters.pumps += 1;
+    this.message.begin();
+    this.pumpControl(nowMs);
+    if (this.free) this.pumpListing(nowMs);
+    if (this.free) this.pumpBehind(nowUs, nowMs);
+    this.sendMessage(nowMs);
+    if (this.free) this.settleAll();
+    else if (this.wanted !== null && this.block === null && !this.ended) this.stop(this.wanted, nowMs, true);
+    this.wanted = null;
+  }
+
+  /** Sends the control frames that wait, where the socket still takes them. */
+  sendControl(): void {
+    if (this.ended || this.block === 'socket') return;
+    const nowMs = this.options.clock.nowMs();
+    this.message.begin();
+    this.pumpControl(nowMs);
+    this.sendMessage(nowMs);
+  }
+
+  /** The socket took everything that it had buffered. */
+  drained(): void {
+    if (this.block === 'socket') this.resume(this.options.clock.nowMs());
+  }
+
+  /** A pong has come, with what its ping carried. @returns whether it answered for anything. */
+  pong(number: number, nowMs: number): boolean {
+    const answered = this.flow.pong(number, nowMs);
+    if (!answered) return false;
+    if (this.block === 'window' && this.flow.unansweredBytes < this.flow.window.bytes) this.resume(nowMs);
+    else if (this.control.bytes > 0) this.wake();
+    return true;
+  }
+
+  /** A ping for a link that had none for long. */
+  ping(nowMs: number): void {
+    if (this.block !== 'socket') this.taken(this.flow.ping(nowMs), true);
+  }
+
+  /** The socket is gone. */
+  end(): void {
+    this.ended = true;
+    this.control.clear();
+    this.behind.clear();
+    this.budgetTimer?.cancel();
+  }
+
+  private wake(): void {
+    this.options.flush.wake(this.options.recipient);
+  }
+
+  private get free(): boolean {
+    return !this.ended && this.block === null && this.wanted === null;
+  }
+
+  private pumpControl(nowMs: number): void {
+    for (let frame = this.control.first; frame !== undefined; frame = this.control.first) {
+      if (this.flow.blocksControl(this.message.length, frame.length)) {
+        // No data passes a control frame: what comes free is for it.
+        this.wanted = 'window';
+        return;
+      }
+      this.control.shift();
+      this.message.append(frame);
+      if (this.message.length >= PART_BYTES_MAX) this.sendMessage(nowMs);
+      if (this.ended || this.block === 'socket') return;
+    }
+  }
+
+  private pumpListing(nowMs: number): void {
+    const { control } = this;
+    while (control.listing !== null && this.free) {
+      this.wanted = this.blockFor(0, nowMs);
+      if (this.wanted !== null) return;
+      const next = control.listing.next();
+      if (next.done === true) control.listing = null;
+      else this.message.write(next.value);
+      if (this.message.length >= PART_BYTES_MAX) this.sendMessage(nowMs);
+    }
+  }
+
+  private pumpBehind(nowUs: number, nowMs: number): void {
+    const queue = this.behind.inOrder();
+    for (let i = 0; i < queue.length && this.free; i++) {
+      if (this.bringUp(queue[i]!, nowUs, nowMs)) this.behind.again(queue, i);
+    }
+  }
+
+  /** Puts the next piece of what a subscription lacks into the message. @returns whether there is more of it. */
+  private bringUp(subscription: Subscription, nowUs: number, nowMs: number): boolean {
+    const { topic } = subscription;
+    if (!topic.ready || !subscription.due(nowMs)) return false;
+    this.wanted = this.blockFor(0, nowMs);
+    if (this.wanted !== null) return false;
+    if (subscription.answer !== null && subscription.answer.epoch !== topic.epoch) subscription.answer = null;
+    if (subscription.answer === null && !this.beginAnswer(subscription, nowUs, nowMs)) return false;
+    const { answer } = subscription;
+    if (answer === null) return false;
+    const chunk = answer.chunks[subscription.nextChunk];
+    if (chunk !== undefined) {
+      this.wanted = this.blockFor(chunk.bytes.length, nowMs);
+      if (this.wanted !== null) {
+        // By the time that there is room, the answer is another; parts of which some were sent go on as they are.
+        if (subscription.nextChunk === 0) subscription.answer = null;
+        return false;
+      }
+      if (this.message.length > 0 && this.message.length + chunk.bytes.length > PART_BYTES_MAX) {
+        this.sendMessage(nowMs);
+        if (!this.free) return false;
+      }
+      this.message.chunk(chunk);
+      this.behind.charge(subscription);
+      subscription.nextChunk += 1;
+      // Should the rest be abandoned, the next answer begins here.
+      if (answer.epoch === subscription.epoch) subscription.seq = Math.max(subscription.seq, chunk.seq);
+      if (subscription.nextChunk < answer.chunks.length) return true;
+    }
+    this.finishAnswer(subscription, answer, nowMs);
+    return false;
+  }
+
+  /** Asks the topic and says what comes before its data. @returns false where nothing is left to send. */
+  private beginAnswer(subscription: Subscription, nowUs: number, nowMs: number): boolean {
+    const { topic } = subscription;
+    if (subscription.topicDue) this.message.write(topic.frame);
+    if (subscription.healthDue) {
+      const ageMs = Math.round(nowMs - topic.updatedAtMs);
+      this.message.write({ type: 'health', topic: topic.id, status: topic.health, ageMs });
+    }
+    subscription.topicDue = false;
+    subscription.healthDue = false;
+    if (subscription.inStep) {
+      this.behind.delete(subscription);
+      return false;
+    }
+    const answer = topic.answer(subscription, nowUs);
+    if (answer.gap !== null) {
+      const reason = this.spares && answer.gap.reason === 'ring' ? 'budget' : answer.gap.reason;
+      this.message.write({ type: 'gap', topic: topic.id, ...answer.gap, reason });
+      subscription.seq = answer.gap.lastSeq;
+    }
+    if (answer.reset !== null) {
+      this.message.write({ type: 'reset', topic: topic.id, ...answer.reset });
+      // Said once: should the answer be abandoned, the next one begins from nothing (or, for events, from here).
+      subscription.epoch = topic.channel === 'trade' ? answer.epoch : 0;
+      subscription.seq = answer.reset.seq;
+    }
+    subscription.answer = answer;
+    subscription.nextChunk = 0;
+    subscription.resetDue = null;
+    return true;
+  }
+
+  private finishAnswer(subscription: Subscription, { epoch, seq }: Answer, nowMs: number): void {
+    subscription.seq = epoch === subscription.epoch ? Math.max(seq, subscription.seq) : seq;
+    subscription.epoch = epoch;
+    subscription.depth = subscription.view.depth;
+    subscription.answer = null;
+    subscription.merging = false;
+    subscription.answeredMs = nowMs;
+  }
+
+  /** Everything due was sent: from now on the flush serves these subscriptions. */
+  private settleAll(): void {
+    for (const subscription of this.behind.inOrder()) {
+      if (subscription.topic.ready && subscription.answer === null) this.settle(subscription);
+    }
+  }
+
+  /** In step, if what the client holds is what the view's members hold and nothing else is to be said first. */
+  private settle(subscription: Subscription): void {
+    const { topic, view, seq } = subscription;
+    const lags = view.lanes.length > 0 && seq < view.sentSeq;
+    if (lags || subscription.topicDue || subscription.healthDue) return this.wake();
+    this.behind.delete(subscription);
+    view.join(subscription);
+    if (topic.seq > seq && view.intervalMs === 0) this.options.flush.due(view);
+  }
+
+  private sendMessage(nowMs: number): void {
+    if (this.message.length === 0) return;
+    this.taken(this.flow.send(this.message.take(), this.options.codec.binary), true);
+    if (!this.ended && this.block !== 'socket' && this.flow.pingDue) this.taken(this.flow.ping(nowMs), true);
+  }
+
+  private blockFor(bytes: number, nowMs: number): Block | null {
+    return this.flow.blockFor(this.message.length, bytes, nowMs);
+  }
+
+  /** No more is sent until the block is gone. `delivered`: whether the answers of the flush under way have gone out. */
+  private stop(block: Block, nowMs: number, delivered: boolean): void {
+    if (this.block === null) {
+      this.blockedAtMs = nowMs;
+      this.options.counters.blocked[block] += 1;
+    }
+    this.block = block;
+    this.lastBlock = block;
+    for (const subscription of this.options.subscriptions.values()) {
+      if (!subscription.inStep) continue;
+      const missed = subscription.view.leave(subscription, delivered);
+      if (missed) this.behind.add(subscription);
+    }
+    if (block === 'window') {
+      this.flow.window.fill();
+      this.taken(this.flow.ensurePing(nowMs), true);
+    }
+    if (block === 'budget') this.awaitBudget(nowMs);
+  }
+
+  private resume(nowMs: number): void {
+    this.blockedMs += this.blockLastsMs(nowMs);
+    this.block = null;
+    this.options.counters.resumed += 1;
+    this.flow.setLimit(nowMs);
+    for (const subscription of this.options.subscriptions.values()) {
+      if (subscription.inStep || this.behind.has(subscription)) continue;
+      if (subscription.view.readmits(subscription)) subscription.view.join(subscription);
+      else this.behind.add(subscription);
+    }
+    this.wake();
+  }
+
+  /** How long the present block has lasted, as far as that was not counted yet. */
+  private blockLastsMs(nowMs: number): number {
+    return nowMs - Math.max(this.blockedAtMs, this.countedMs);
+  }
+
+  private awaitBudget(nowMs: number): void {
+    this.budgetTimer?.cancel();
+    this.budgetTimer = this.options.timers.after(this.flow.budgetWaitMs(nowMs), () => {
+      this.budgetTimer = null;
+      if (!this.ended && this.block === 'budget') this.resume(this.options.clock.nowMs());
+    });
+  }
+}
