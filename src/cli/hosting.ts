@@ -13,7 +13,12 @@ export interface GatewayFlags {
   readonly port?: number;
   readonly adminPort?: number;
   readonly instruments?: string;
+  /** A synthetic market runs in it, so that clients may play with their connections. */
+  readonly demo?: boolean;
 }
+
+/** Long enough to see a client fall behind and heal. */
+const DEMO_STALL_MS_MAX = 20_000;
 
 export interface Hosted {
   readonly gateway: Gateway;
@@ -21,8 +26,9 @@ export interface Hosted {
 }
 
 /** @throws SettingsError naming what can't work. */
-export function settingsWith({ host, port, adminPort, instruments }: GatewayFlags): Settings {
-  const given = Object.entries({ host, port, adminPort, instrumentsFile: instruments });
+export function settingsWith({ host, port, adminPort, instruments, demo }: GatewayFlags): Settings {
+  const stallMsMax = demo === true ? DEMO_STALL_MS_MAX : undefined;
+  const given = Object.entries({ host, port, adminPort, instrumentsFile: instruments, stallMsMax });
   return readSettings(Object.fromEntries(given.filter(([, value]) => value !== undefined)) as Partial<Settings>);
 }
 

@@ -5,8 +5,11 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion, SettingsError } from '../settings/settings.ts';
 import { Complaint, ExitCode } from './complaint.ts';
+import { addCompletion } from './completion.ts';
 import { examplesHelp } from './guide.ts';
 import { addInstruments } from './instruments.ts';
+import { addPublish } from './publish.ts';
+import { addRecord } from './record.ts';
 import { addReplay } from './replay.ts';
 import { addServe } from './serve.ts';
 import { addTop } from './top.ts';
@@ -47,9 +50,12 @@ function createProgram(ended: (exitCode: number) => void): Command {
     );
   addServe(program, ended);
   addWatch(program, ended);
+  addPublish(program, ended);
+  addRecord(program, ended);
   addReplay(program, ended);
   addInstruments(program);
   addTop(program, ended);
+  addCompletion(program);
   return program;
 }
 

@@ -1,5 +1,5 @@
 // Owns `tickwire replay`: recorded exchange traffic goes into a gateway as if it came now, or (--verify) through all of it
-// and is compared with the exchange's own checksums. Main registers it. Invariant: the adapter, the bus and everything
+// and is compared with the exchange's own checksums or messages. Main registers it. Invariant: the adapter, the bus and everything
 // behind them are those of a live feed.
 
 import { statSync } from 'node:fs';
@@ -10,23 +10,24 @@ import { Ingest } from '../feeds/ingest.ts';
 import { venues } from '../feeds/venues.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { systemClock, systemTimers } from '../ports/clock.ts';
+import { RecordingError } from '../recording/layout.ts';
+import { isRecording } from '../recording/reader.ts';
 import { banner } from './banner.ts';
 import { Complaint, ExitCode } from './complaint.ts';
 import { speedOf } from './flags.ts';
 import { examplesHelp } from './guide.ts';
-import { type GatewayFlags, settingsWith, startGateway } from './hosting.ts';
+import { settingsWith, startGateway } from './hosting.ts';
 import { aborted, type Interrupt, onInterrupt } from './interrupt.ts';
+import { momentOf } from './moments.ts';
+import { type PlaybackOptions, playBack } from './playback.ts';
+import { verifyRecording } from './playback-verify.ts';
 import { showProgress } from './progress.ts';
 import { addGatewayFlags, firstOfEach } from './serve.ts';
 import { verify } from './verify.ts';
 
-interface ReplayOptions extends GatewayFlags {
-  readonly venue: string;
-  readonly speed: number | 'max';
-  readonly loop?: boolean;
-  readonly serve?: boolean;
+interface ReplayOptions extends PlaybackOptions {
+  readonly venue?: string;
   readonly verify?: boolean;
-  readonly json?: boolean;
 }
 
 /** Enough to see the snapshots that a connection begins with. */
@@ -37,18 +38,29 @@ const NOT_WITH_VERIFY = ['speed', 'loop', 'serve', 'host', 'port', 'adminPort', 
 export function addReplay(program: Command, ended: (exitCode: number) => void): void {
   const command = program
     .command('replay')
-    .summary('replay recorded exchange traffic, or verify it')
+    .summary('replay a recording or exchange traffic, or verify it')
     .description(
       'Replays captures of exchange traffic (lines of "<unix seconds>: <message>") into a gateway. Several files are merged ' +
         'by time. With --verify the traffic goes through bus, topic, a WebSocket and a client in three passes, and after ' +
-        "each update that a client holds, its book must give the exchange's own checksum.",
+        "each update that a client holds, its book must give the exchange's own checksum (kraken). Where an exchange sends " +
+        'none, the whole book must equal, level by level, what its own messages make of plain maps of decimal strings, read ' +
+        'by code that shares nothing with the adapter (coinbase; binance, whose bookTicker must also agree with those maps). ' +
+        'A recording of `tickwire record` needs no --venue; with --verify every book must give its recorded checksum. ' +
+        'Answers by HTTP in a capture ("<url> -> <unix seconds>: <body>") are read where a venue needs them.',
     )
-    .argument('<file...>', 'captures')
-    .requiredOption('--venue <name>', `whose traffic it is: ${[...venues.keys()].join(', ')}`)
+    .argument('<file...>', 'captures, or one recording of `tickwire record`')
+    .option('--venue <name>', `whose traffic captures are: ${[...venues.keys()].join(', ')}`)
     .option('--speed <n>', "times the original speed, or 'max'", speedOf, 1)
+    .option(
+      '--from <time>',
+      'of a recording, where to begin: 90s or 1h30m from its begin, or 2026-01-31T09:30:00Z',
+      momentOf,
+    )
+    .option('--to <time>', 'of a recording, where to end', momentOf)
+    .option('--skip-damaged', 'play what can be read of a damaged recording')
     .option('--loop', 'begin again at the end, until Ctrl-C')
     .option('--serve', 'at the end, go on serving what is there, until Ctrl-C')
-    .option('--verify', "compare with the exchange's checksums; exit 1 on any mismatch")
+    .option('--verify', "compare with the exchange's checksums or messages; exit 1 on any mismatch")
     .option('--json', 'print counts (with --verify, checks and final books too) as one JSON document');
   addGatewayFlags(command)
     .addHelpText(
@@ -56,12 +68,20 @@ export function addReplay(program: Command, ended: (exitCode: number) => void): 
       examplesHelp([
         ['tickwire replay --venue kraken capture.txt --loop', 'watch an old market live, again and again'],
         ['tickwire replay --venue kraken books.txt trades.txt --speed 10', 'two captures as one, ten times as fast'],
+        [
+          'tickwire replay market.twr --from 10m --speed 10',
+          'a recording of `tickwire record`, from its eleventh minute',
+        ],
         ['tickwire replay --venue kraken --verify capture.txt', 'prove that every book is the exchange’s'],
+        [
+          'tickwire replay --venue binance --verify depth.txt snapshots.txt',
+          'the same; the snapshots are answers by HTTP',
+        ],
       ]),
     )
     .action(async (files: string[], options: ReplayOptions) => {
       refuseWithVerify(command, options);
-      ended(await replay(files, options));
+      ended(await replayFiles(files, options));
     });
 }
 
@@ -73,9 +93,37 @@ function refuseWithVerify(command: Command, options: ReplayOptions): void {
   throw new Complaint(`--verify has speeds and ports of its own: leave out ${flags.join(', ')}`, ExitCode.misused);
 }
 
-async function replay(files: readonly string[], options: ReplayOptions): Promise<number> {
-  const venue = venueOf(options.venue);
+async function replayFiles(files: readonly string[], options: ReplayOptions): Promise<number> {
   for (const file of files) checkFile(file);
+  const recordings = await Promise.all(files.map(isRecording));
+  if (!recordings.includes(true)) return replayCaptures(files, options);
+  if (files.length > 1) throw new Complaint('a recording is replayed alone: name one file', ExitCode.misused);
+  if (options.venue !== undefined) {
+    throw new Complaint(`${files[0]} is a recording of Tickwire, of no venue: leave out --venue`, ExitCode.misused);
+  }
+  const interrupt = onInterrupt();
+  try {
+    return await (options.verify === true ? verifyRecording : playBack)(files[0]!, options, interrupt);
+  } catch (error) {
+    if (!(error instanceof RecordingError)) throw error;
+    throw new Complaint(error.message);
+  } finally {
+    interrupt.stop();
+  }
+}
+
+async function replayCaptures(files: readonly string[], options: ReplayOptions): Promise<number> {
+  if (options.venue === undefined) {
+    throw new Complaint("required option '--venue <name>' not specified: these are captures", ExitCode.misused);
+  }
+  const { from, to, skipDamaged } = options;
+  if (from !== undefined || to !== undefined || skipDamaged !== undefined) {
+    throw new Complaint(
+      '--from, --to and --skip-damaged are for recordings of Tickwire: leave them out',
+      ExitCode.misused,
+    );
+  }
+  const venue = venueOf(options.venue);
   const interrupt = onInterrupt();
   try {
     if (options.verify === true) return await verify({ venue, files, json: options.json === true, interrupt });
@@ -134,7 +182,7 @@ class Replay {
 
   /** One way through all files. */
   private async once(ingest: Ingest): Promise<void> {
-    const capture = readCaptures(this.files);
+    const capture = readCaptures(this.files, this.venue.messageOf);
     const session = this.venue.open({ verify: false });
     const progress = showProgress('replay', capture.bytesTotal);
     const pacing = { clock: systemClock, timers: systemTimers, signal: this.interrupt.signal };
@@ -167,7 +215,7 @@ class Replay {
   /** The symbols that the capture begins with. @throws Complaint where the venue's adapter understands nothing of it. */
   private async symbols(): Promise<string[]> {
     const session = this.venue.open({ verify: false });
-    const capture: CaptureStream = readCaptures(this.files);
+    const capture: CaptureStream = readCaptures(this.files, this.venue.messageOf);
     const symbols = new Set<string>();
     let left = SYMBOLS_WITHIN_MESSAGES;
     for await (const { text } of capture) {

@@ -1,15 +1,17 @@
 // Owns `tickwire serve`: a gateway in the foreground, with a live synthetic market in it where asked for.
 // Main registers it. Invariant: it ends with 0 when it is told to, after its clients were told.
 
-import type { Command } from 'commander';
-import type { FeedEvent } from '../feeds/feed.ts';
+import { type Command, InvalidArgumentError } from 'commander';
 import { Ingest } from '../feeds/ingest.ts';
-import { runSynthetic, SyntheticMarket } from '../feeds/synthetic.ts';
+import { SyntheticMarket } from '../feeds/synthetic.ts';
+import { runSynthetic, UPDATES_PER_SEC_MAX } from '../feeds/synthetic-run.ts';
+import { SYMBOLS_MAX, SYMBOLS_NAMED } from '../feeds/synthetic-symbols.ts';
 import { systemClock, systemTimers } from '../ports/clock.ts';
 import type { Fault } from '../protocol/errors.ts';
 import { SETTINGS } from '../settings/settings.ts';
 import { banner, bannerJson } from './banner.ts';
 import { ExitCode } from './complaint.ts';
+import { checkFeedUrls, createFeeds, type FeedWishes, feedOf, feedUrlOf } from './feeds.ts';
 import { PORT_MAX, positiveNumber, wholeNumber } from './flags.ts';
 import { environmentHelp, examplesHelp } from './guide.ts';
 import { type GatewayFlags, type Hosted, settingsWith, startGateway } from './hosting.ts';
@@ -17,13 +19,16 @@ import { aborted, onInterrupt } from './interrupt.ts';
 
 const SEED = 1;
 const SEED_MAX = 0xffff_ffff;
-/** Lively for the eye, nothing for the machine: 40 changes of a book a second on average. */
+/** Lively for the eye, nothing for the machine: the liveliest book changes 50 times a second on average. */
 const RATE_PER_SEC = 200;
 
 interface ServeOptions extends GatewayFlags {
   readonly demo?: boolean;
   readonly seed: number;
+  readonly symbols: number;
   readonly rate: number;
+  readonly feed?: FeedWishes;
+  readonly feedUrl?: ReadonlyMap<string, string>;
   readonly json?: boolean;
 }
 
@@ -33,12 +38,22 @@ export function addServe(program: Command, ended: (exitCode: number) => void): v
   )
     .option('--demo', 'run a live synthetic market in it')
     .option('--seed <n>', "the demo's seed: the same market for the same seed", wholeNumber(0, SEED_MAX), SEED)
-    .option('--rate <n>', "the demo's updates a second, over all symbols", positiveNumber, RATE_PER_SEC)
+    .option(
+      '--symbols <n>',
+      `the demo's symbols to begin with, up to ${SYMBOLS_MAX}; a few are listed later`,
+      wholeNumber(1, SYMBOLS_MAX),
+      SYMBOLS_NAMED,
+    )
+    .option('--rate <n>', "the demo's updates a second on average, over all symbols", rateOf, RATE_PER_SEC)
+    .option('--feed <venue:symbols>', 'publish live from a venue, symbols as it writes them; repeatable', feedOf)
+    .option('--feed-url <venue=url>', "connect there instead of to the venue's own address; repeatable", feedUrlOf)
     .option('--json', 'print the URLs as one JSON line instead')
     .addHelpText(
       'after',
       examplesHelp([
-        ['tickwire serve --demo', 'five symbols that trade, from a seed'],
+        ['tickwire serve --demo', `${SYMBOLS_NAMED} symbols that trade, from a seed`],
+        ['tickwire serve --demo --symbols 500 --rate 20000', 'a busy day'],
+        ['tickwire serve --feed kraken:BTC/USD,ETH/USD', 'real books, quotes and trades'],
         ['tickwire serve --port 0 --json', 'any free port; a script reads which'],
         ['tickwire serve --instruments instruments.json', 'with instruments of your own, to publish to'],
       ]),
@@ -47,6 +62,12 @@ export function addServe(program: Command, ended: (exitCode: number) => void): v
     .action(async (options: ServeOptions) => {
       ended(await serve(options));
     });
+}
+
+function rateOf(text: string): number {
+  const rate = positiveNumber(text);
+  if (rate > UPDATES_PER_SEC_MAX) throw new InvalidArgumentError(`Give a number up to ${UPDATES_PER_SEC_MAX}.`);
+  return rate;
 }
 
 /** The flags of every command that starts a gateway. */
@@ -72,22 +93,46 @@ function describeSetting(setting: { env: string; default: number | string; about
   return [setting.env, `${setting.about}${preset}`];
 }
 
-async function serve({ demo = false, seed, rate, json = false, ...flags }: ServeOptions): Promise<number> {
+async function serve(options: ServeOptions): Promise<number> {
+  const {
+    demo = false,
+    seed,
+    symbols,
+    rate,
+    json = false,
+    feed: wishes = new Map(),
+    feedUrl: urls = new Map(),
+  } = options;
+  checkFeedUrls(wishes, urls);
   const interrupt = onInterrupt();
-  const hosted = startGateway(settingsWith(flags));
-  const market = new SyntheticMarket({ seed });
-  const running = demo ? runDemo(hosted, market, { rate, signal: interrupt.signal }) : aborted(interrupt.signal);
+  const over = new AbortController();
+  const signal = AbortSignal.any([interrupt.signal, over.signal]);
+  const hosted = startGateway(settingsWith(options));
+  const market = new SyntheticMarket({ seed, symbols });
+  const feeds = createFeeds(hosted, wishes, { urls, demo });
+  const running = Promise.all([
+    demo ? runDemo(hosted, market, { rate, signal }) : aborted(signal),
+    ...feeds.map((feed) => feed.run(signal)),
+  ]);
   const { gateway } = hosted;
   const announcement = {
     urls: gateway,
-    market: demo ? `a synthetic one, seed ${seed}, ${rate} updates a second` : 'none yet: it waits for publishers',
-    symbols: (demo ? market.instruments() : gateway.instruments.list()).map((instrument) => instrument.symbol),
+    market:
+      [
+        ...(demo ? [`a synthetic one, ${symbols} symbols, seed ${seed}, ${rate} updates a second`] : []),
+        ...[...wishes.keys()].map(({ name }) => `live from ${name}`),
+      ].join('; ') || 'none yet: it waits for publishers',
+    symbols: [
+      ...(demo ? market.instruments() : gateway.instruments.list()).map((instrument) => instrument.symbol),
+      ...feeds.flatMap((feed) => feed.symbols),
+    ],
     ending: 'Ctrl-C ends it.',
   };
   process.stdout.write(json ? bannerJson(announcement) : banner(announcement));
   try {
     await running;
   } finally {
+    over.abort();
     gateway.stop();
     interrupt.stop();
   }
@@ -104,10 +149,8 @@ async function runDemo(
     firstOfEach((symbol, refused) => logger.warn({ symbol, ...refused }, 'refused')),
   );
   const broken = new Promise<never>((_, reject) => {
-    const publish = (event: FeedEvent): void => {
-      ingest.message([event]).catch(reject);
-    };
     const pacing = { clock: systemClock, timers: systemTimers, signal };
+    const publish = ingest.messages.bind(ingest);
     runSynthetic(market, { ...pacing, updatesPerSec: rate, publish }).catch(reject);
   });
   await Promise.race([aborted(signal), broken]);

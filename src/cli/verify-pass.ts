@@ -17,7 +17,8 @@ import { startGateway } from './hosting.ts';
 import type { Interrupt } from './interrupt.ts';
 import { Link } from './link.ts';
 import { showProgress } from './progress.ts';
-import { type Tally, Witness } from './witness.ts';
+import { Oracle } from './verify-oracle.ts';
+import { type Standard, type Tally, Witness } from './witness.ts';
 
 export interface PassPlan {
   readonly name: string;
@@ -36,13 +37,16 @@ export interface PassResult {
   readonly details: readonly string[];
   readonly counts: ReadonlyMap<string, SymbolCounts>;
   readonly messages: { readonly read: number; readonly ignored: number };
+  /** Best prices by the exchange that what was read of its books was compared with. */
+  readonly bestsChecked: number;
   /** What the client held at the end, by symbol. */
   readonly books: ReadonlyMap<string, { readonly seq: number; readonly book: VenueBook }>;
 }
 
 export interface PassInput {
   readonly venue: Venue;
-  readonly checksum: NonNullable<Venue['checksum']>;
+  /** A fresh one for each pass. */
+  readonly standard: Standard;
   readonly files: readonly string[];
   readonly interrupt: Interrupt;
 }
@@ -73,7 +77,7 @@ class Pass {
     private readonly input: PassInput,
     private readonly gateway: Gateway,
   ) {
-    this.witness = new Witness(input.checksum, plan.mode === 'raw');
+    this.witness = new Witness(input.standard, plan.mode === 'raw');
   }
 
   async run(): Promise<PassResult> {
@@ -90,8 +94,9 @@ class Pass {
     const ingest = new Ingest(target, (symbol, refused) =>
       witness.troubled('refused updates', `${symbol}, ${refused.code}: ${refused.message}`),
     );
-    const messages = await this.feed(ingest, readCaptures(input.files));
+    const messages = await this.feed(ingest, readCaptures(input.files, input.venue.messageOf));
     await this.untilAllHeld();
+    this.closeOracle();
     return {
       plan,
       tally: witness.tally,
@@ -99,8 +104,18 @@ class Pass {
       details: witness.details,
       counts: ingest.counts,
       messages,
+      bestsChecked: input.standard instanceof Oracle ? input.standard.bests.checked : 0,
       books: this.books(link.stream),
     };
+  }
+
+  /** What the oracle has read beyond what anybody was told, and what the exchange says otherwise than its messages. */
+  private closeOracle(): void {
+    const { witness } = this;
+    const { standard } = this.input;
+    if (!(standard instanceof Oracle)) return;
+    for (const symbol of standard.untold()) witness.troubled('books that end before their messages do', symbol);
+    for (const difference of standard.bests.differences) witness.troubled('best prices that differ', difference);
   }
 
   end(): void {
@@ -114,7 +129,7 @@ class Pass {
     const pacing = { clock: systemClock, timers: systemTimers, signal: input.interrupt.signal, speed: plan.speed };
     try {
       for await (const { text } of paced(capture, pacing)) {
-        await this.take(ingest, session.read(text));
+        await this.take(ingest, text, session.read(text));
         await gate.until(
           () => witness.outstanding < UNSEEN_MAX,
           () => this.missing(),
@@ -128,9 +143,11 @@ class Pass {
   }
 
   /** Publishes a message's events and notes what the exchange vouches for. The client hears of them in a later turn. */
-  private async take(ingest: Ingest, events: readonly FeedEvent[]): Promise<void> {
+  private async take(ingest: Ingest, text: string, events: readonly FeedEvent[]): Promise<void> {
     const { witness } = this;
+    const { standard } = this.input;
     const published = await ingest.message(events);
+    if (standard instanceof Oracle) standard.message(text, published);
     let next = 0;
     for (const event of events) {
       if (event.kind === 'instrument') witness.writes(event.definition.symbol, event.written ?? event.definition);

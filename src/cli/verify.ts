@@ -1,10 +1,21 @@
-// Owns `replay --verify`: three passes of a capture, what they found in words and as JSON, and whether all was well.
-// The replay command calls it. Invariant: it is well only if every state that a client held is the exchange's own.
+// Owns `replay --verify`: three passes of a capture, what they found in words and as JSON, and whether all was well. States
+// are held against the exchange's checksums, else against its own messages, read naively. The replay command calls it.
+// Invariant: it is well only if every state that a client held is the exchange's own.
 
 import type { Venue } from '../feeds/feed.ts';
 import { Complaint, ExitCode } from './complaint.ts';
 import type { Interrupt } from './interrupt.ts';
+import { NaiveBinance } from './verify-binance.ts';
+import { NaiveCoinbase } from './verify-coinbase.ts';
+import { type NaiveReader, Oracle } from './verify-oracle.ts';
 import { type PassPlan, type PassResult, runPass } from './verify-pass.ts';
+import type { Standard } from './witness.ts';
+
+/** For the venues that send no checksums. */
+const READERS: Readonly<Record<string, () => NaiveReader>> = {
+  coinbase: () => new NaiveCoinbase(),
+  binance: () => new NaiveBinance(),
+};
 
 const PASSES: readonly PassPlan[] = [
   { name: 'raw', title: 'raw, as fast as possible', mode: 'raw', intervalMs: 0, speed: 'max' },
@@ -21,25 +32,32 @@ export interface VerifyOptions {
 
 /** @returns the exit code. @throws Complaint where there is nothing to verify, or a pass can't be brought to its end. */
 export async function verify({ venue, files, json, interrupt }: VerifyOptions): Promise<number> {
-  const { checksum } = venue;
-  if (checksum === null) throw new Complaint(`${venue.name} sends no checksums to verify by`, ExitCode.misused);
   const say = (line: string): void => {
     (json ? process.stderr : process.stdout).write(`${line}\n`);
   };
   const results: PassResult[] = [];
   for (const plan of PASSES) {
-    const result = await runPass(plan, { venue, checksum, files, interrupt });
+    const result = await runPass(plan, { venue, standard: standardOf(venue), files, interrupt });
     if (result.counts.size === 0) throw nothingIn(result, venue, files);
     results.push(result);
     say(passLine(result));
     for (const detail of result.details) process.stderr.write(`  ${detail}\n`);
   }
   const raw = results[0]!;
-  const ok = results.every(isWell) && matches(raw) === checksums(raw);
+  const all = venue.checksum === null ? states(raw) : checksums(raw);
+  const ok = results.every(isWell) && matches(raw) === all;
   if (json) process.stdout.write(`${JSON.stringify(document(venue, files, results, ok))}\n`);
-  if (!ok && matches(raw) === checksums(raw)) process.stderr.write('not everything went as it must; see above\n');
-  say(`checksums: ${matches(raw)} of ${checksums(raw)} match`);
+  if (!ok && matches(raw) === all) process.stderr.write('not everything went as it must; see above\n');
+  say(`${venue.checksum === null ? 'states' : 'checksums'}: ${matches(raw)} of ${all} match`);
   return ok ? ExitCode.done : ExitCode.failed;
+}
+
+/** @throws Complaint where there is none. */
+function standardOf({ name, checksum }: Venue): Standard {
+  const createReader = READERS[name];
+  if (checksum !== null) return checksum;
+  if (createReader !== undefined) return new Oracle(createReader());
+  throw new Complaint(`${name} sends no checksums, and there is no naive reader of its messages`, ExitCode.misused);
 }
 
 function nothingIn({ messages }: PassResult, venue: Venue, files: readonly string[]): Complaint {
@@ -47,11 +65,12 @@ function nothingIn({ messages }: PassResult, venue: Venue, files: readonly strin
   return new Complaint(`there is no book and no trade of ${venue.name} in ${files.join(', ')} (${what})`);
 }
 
-function passLine({ plan, tally, trouble }: PassResult): string {
+function passLine({ plan, tally, trouble, bestsChecked }: PassResult): string {
   const { checked, mismatches, tradesPublished, tradesReceived } = tally;
   const trades = tradesPublished === 0 ? '' : `, ${tradesReceived} of ${tradesPublished} trades`;
+  const bests = bestsChecked === 0 ? '' : `, ${bestsChecked} best prices of the exchange's own`;
   const worries = Object.entries(trouble).map(([what, count]) => `, ${count} ${what}`);
-  return `${plan.title}: ${checked} states checked, ${mismatches} mismatches${trades}${worries.join('')}`;
+  return `${plan.title}: ${checked} states checked, ${mismatches} mismatches${trades}${bests}${worries.join('')}`;
 }
 
 function isWell({ tally, trouble }: PassResult): boolean {
@@ -70,6 +89,13 @@ function checksums({ counts }: PassResult): number {
   return sum;
 }
 
+/** All that the adapter handed on, refused or not. */
+function states({ counts }: PassResult): number {
+  let sum = 0;
+  for (const each of counts.values()) sum += each.snapshots + each.updates;
+  return sum;
+}
+
 function document(venue: Venue, files: readonly string[], results: readonly PassResult[], ok: boolean): object {
   const raw = results[0]!;
   const symbols = [...raw.counts].map(([symbol, counts]) => {
@@ -80,7 +106,9 @@ function document(venue: Venue, files: readonly string[], results: readonly Pass
     venue: venue.name,
     files,
     ok,
-    checksums: { sent: checksums(raw), matching: matches(raw) },
+    ...(venue.checksum === null
+      ? { states: { published: states(raw), matching: matches(raw), bestsChecked: raw.bestsChecked } }
+      : { checksums: { sent: checksums(raw), matching: matches(raw) } }),
     messages: raw.messages,
     passes: results.map(({ plan: { name, title, mode, intervalMs, speed }, tally, trouble }) => ({
       name,

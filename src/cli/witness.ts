@@ -1,6 +1,6 @@
-// Owns the comparison of one verification pass: what was published, with the exchange's checksums, against what the client
-// holds. The pass tells it of both sides. Invariant: every state that the client held is compared with the checksum that the
-// exchange gave for precisely that update, and no state is compared twice.
+// Owns the comparison of one verification pass: what was published, with the exchange's checksums or with what an oracle
+// makes of its messages, against what the client holds. The pass tells it of both sides. Invariant: every state that the
+// client held is compared with what the exchange said for precisely that update, and no state is compared twice.
 
 import type { LocalBook } from '../client/local-book.ts';
 import type { Held } from '../client/stream.ts';
@@ -9,11 +9,15 @@ import type { FeedUpdate, Ingested } from '../feeds/ingest.ts';
 import type { LadderLevel } from '../market/ladder.ts';
 import type { Trade } from '../market/update.ts';
 import type { TradeFrame } from '../protocol/frames.ts';
+import type { Oracle } from './verify-oracle.ts';
 
 /** Levels a side that are written for a checksum: no venue's covers more than 25. */
 const CHECKSUM_LEVELS = 50;
 /** Mismatches that are told one by one. */
 const DETAILS_MAX = 5;
+
+/** What states are held against: the checksum rule of an exchange that sends checksums, or an oracle. */
+export type Standard = NonNullable<Venue['checksum']> | Oracle;
 
 /** What the exchange vouches for at one update. */
 interface Vouched {
@@ -39,7 +43,7 @@ interface PublishedTrade {
 }
 
 export interface Tally {
-  /** States held by the client that the exchange gave a checksum for. */
+  /** States held by the client that the exchange, or the oracle, vouches for. */
   checked: number;
   mismatches: number;
   tradesPublished: number;
@@ -57,7 +61,7 @@ export class Witness {
   private readonly trades = new Map<string, PublishedTrade[]>();
 
   constructor(
-    private readonly checksumOf: NonNullable<Venue['checksum']>,
+    private readonly standard: Standard,
     /** Whether the client gets every state of a book, or merged ones. */
     private readonly everyState: boolean,
   ) {}
@@ -84,18 +88,17 @@ export class Witness {
       return this.troubled('states that were never published', `${symbol} seq ${book.seq}`);
     }
     record.heldSeq = book.seq;
-    const vouched = passTo(record.vouched, book.seq);
-    if (vouched === null) return;
+    const scales = { priceScale, sizeScale };
+    const { standard } = this;
+    const wrong =
+      typeof standard === 'function'
+        ? judge(standard, passTo(record.vouched, book.seq), book, scales)
+        : standard.judge(symbol, { epoch, seq: book.seq }, book, scales);
+    if (wrong === undefined) return;
     this.tally.checked += 1;
-    const found = this.checksumOf(
-      writtenBook(book, { priceScale, sizeScale }, vouched.written, CHECKSUM_LEVELS),
-      vouched.written,
-    );
-    if (found === vouched.checksum) return;
+    if (wrong === null) return;
     this.tally.mismatches += 1;
-    this.detail(
-      `${symbol} seq ${book.seq}: the exchange's checksum is ${vouched.checksum}, the client's book gives ${found}`,
-    );
+    this.detail(`${symbol} seq ${book.seq}: ${wrong}`);
   }
 
   /** The client was handed a trade. */
@@ -182,6 +185,19 @@ function passTo(vouched: Map<number, Vouched>, seq: number): Vouched | null {
     vouched.delete(passed);
   }
   return found;
+}
+
+/** What is wrong with the book, null if nothing, undefined where nobody vouches for its state. */
+function judge(
+  checksumOf: NonNullable<Venue['checksum']>,
+  vouched: Vouched | null,
+  book: LocalBook,
+  scales: Scales,
+): string | null | undefined {
+  if (vouched === null) return undefined;
+  const { checksum, written } = vouched;
+  const found = checksumOf(writtenBook(book, scales, written, CHECKSUM_LEVELS), written);
+  return found === checksum ? null : `the exchange's checksum is ${checksum}, the client's book gives ${found}`;
 }
 
 function writtenBook(book: LocalBook, scales: Scales, written: Scales, levelsMax: number): VenueBook {

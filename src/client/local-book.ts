@@ -23,6 +23,7 @@ export interface BookCounters {
   badChecksums: number;
 }
 
+/** A copy of one book, exact at its seq. */
 export class LocalBook {
   /** What the book has been brought up to; 0 before the first snapshot. */
   seq = 0;
@@ -69,6 +70,7 @@ export class LocalBook {
     return 'held-back';
   }
 
+  /** Takes a book frame. */
   apply(frame: BookFrame): Applied {
     // Parts of an answer that was abandoned mean nothing to a frame that has none.
     const parts = frame.parts === 0 ? [] : this.parts;

@@ -2,110 +2,37 @@
 // Browser and Node clients, the CLI and the simulator feed it messages. Invariant: what a topic holds is exact at its seq;
 // a hole or a wrong checksum is noticed here and answered with a resync request.
 
-import type { Codec, Decoder } from '../protocol/codec.ts';
-import type {
-  AckFrame,
-  BookFrame,
-  Channel,
-  Depth,
-  EndFrame,
-  ErrorFrame,
-  Frame,
-  GapFrame,
-  HealthFrame,
-  HeartbeatFrame,
-  InstrumentFrame,
-  Mode,
-  PaceFrame,
-  PartFrame,
-  PongFrame,
-  QuoteFrame,
-  ResetFrame,
-  StatusFrame,
-  TopicFrame,
-  TradeFrame,
-  WelcomeFrame,
+import type { Decoder } from '../protocol/codec.ts';
+import {
+  type AckFrame,
+  type BookFrame,
+  type Channel,
+  type Depth,
+  type Frame,
+  type PartFrame,
+  type QuoteFrame,
+  type StatusFrame,
+  type TopicFrame,
+  type TradeFrame,
+  topicName,
 } from '../protocol/frames.ts';
-import { ByteWriter } from '../protocol/writer.ts';
+import type { ClientCodec } from './codecs.ts';
+import type { Held, StreamHandlers, SubscribeOptions } from './held.ts';
 import { LocalBook } from './local-book.ts';
+import { packed } from './packer.ts';
 
-export interface SubscribeOptions {
-  /** Levels a side; 0, the default: all. */
-  readonly depth?: Depth;
-  /** Milliseconds between updates at least; 0, the default: as they happen. */
-  readonly interval?: number;
-  readonly mode?: Mode;
-  /** 0 to 9; higher goes first when the link is slow. */
-  readonly priority?: number;
-  /** Trades: how many of the past to begin with. */
-  readonly last?: number;
-  /** By symbol: where the client stands from an earlier connection. */
-  readonly cursor?: Readonly<Record<string, { epoch: number; seq: number; depth?: number }>>;
-}
+export type { Held, StreamHandlers, SubscribeOptions };
 
-/** One topic as this client holds it. */
-export interface Held {
-  readonly topic: TopicFrame;
-  /** Update that the state is of; 0: none yet. */
-  seq: number;
-  /** Whether nothing is missing up to `seq`. */
-  valid: boolean;
-  /** Whether a resync was asked for and its reset has not arrived. */
-  awaitsReset: boolean;
-  /** Channel `book`. */
-  readonly book: LocalBook | null;
-  quote: QuoteFrame | null;
-  status: StatusFrame | null;
-  health: HealthFrame | null;
-  /** Update up to which the counters account for what was published; -1: nothing was held in this epoch yet. */
-  accountedSeq: number;
-  /**
-   * Every update published since the first that was held is in exactly one of the first four: it came in a frame of its own or as
-   * the newest of several; was merged into one; was named in a gap; was covered by a fresh start.
-   */
-  readonly counters: {
-    delivered: number;
-    merged: number;
-    gapped: number;
-    covered: number;
-    resets: number;
-    ignored: number;
-    resyncs: number;
-  };
-}
-
-/** All optional; each is called after the state has been updated. */
-export interface StreamHandlers {
-  welcome?(frame: WelcomeFrame): void;
-  ack?(frame: AckFrame): void;
-  error?(frame: ErrorFrame): void;
-  pong?(frame: PongFrame): void;
-  heartbeat?(frame: HeartbeatFrame): void;
-  pace?(frame: PaceFrame): void;
-  topic?(held: Held): void;
-  book?(held: Held, book: LocalBook, frame: BookFrame): void;
-  quote?(held: Held, frame: QuoteFrame): void;
-  trade?(held: Held, frame: TradeFrame): void;
-  status?(held: Held, frame: StatusFrame): void;
-  health?(held: Held, frame: HealthFrame): void;
-  gap?(held: Held, frame: GapFrame): void;
-  reset?(held: Held, frame: ResetFrame): void;
-  end?(held: Held, frame: EndFrame): void;
-  instrument?(frame: InstrumentFrame): void;
-  /** The client found a hole or a wrong checksum and has asked for a fresh start. */
-  resync?(held: Held, reason: 'hole' | 'checksum'): void;
-}
-
+/** The client's side of one connection, without the transport. */
 export class ClientStream {
   readonly held = new Map<number, Held>();
   private readonly byName = new Map<string, Held>();
   private readonly carried = new Map<string, Held>();
   private readonly decoder: Decoder;
-  private readonly writer = new ByteWriter(256);
   private nextId = 1;
 
   constructor(
-    private readonly codec: Codec,
+    private readonly codec: ClientCodec,
     /** Sends one WebSocket message. The bytes are the receiver's to keep. */
     private readonly send: (message: Uint8Array) => void,
     private readonly handlers: StreamHandlers = {},
@@ -114,18 +41,24 @@ export class ClientStream {
   }
 
   /** What is held of a topic, once it was announced. */
-  find(channel: Channel, symbol: string): Held | undefined {
-    return this.byName.get(`${channel}:${symbol}`);
+  find(channel: Channel, symbol: string, group = 0): Held | undefined {
+    return this.byName.get(topicName(channel, symbol, group));
   }
 
   /** Takes over what an earlier connection held, on whichever node: topics of the same epoch continue from it. */
   carry(earlier: ClientStream): void {
-    for (const [name, held] of earlier.byName) this.carried.set(name, held);
+    for (const [name, held] of [...earlier.carried, ...earlier.byName]) this.carried.set(name, held);
+  }
+
+  /** Nothing is to continue from what is held of that topic. */
+  release(channel: Channel, symbol: string, group = 0): void {
+    this.byName.delete(topicName(channel, symbol, group));
+    this.carried.delete(topicName(channel, symbol, group));
   }
 
   /** Where the client stands in a topic, to be brought along in `SubscribeOptions.cursor`. */
-  cursor(channel: Channel, symbol: string): { epoch: number; seq: number; depth?: number } | undefined {
-    const held = this.find(channel, symbol);
+  cursor(channel: Channel, symbol: string, group = 0): { epoch: number; seq: number; depth?: number } | undefined {
+    const held = this.find(channel, symbol, group);
     if (held === undefined || !held.valid) return undefined;
     const { epoch } = held.topic;
     return held.book === null ? { epoch, seq: held.seq } : { epoch, seq: held.seq, depth: held.book.depth as Depth };
@@ -136,13 +69,14 @@ export class ClientStream {
     return this.request({ op: 'subscribe', channel, symbols, ...options });
   }
 
-  unsubscribe(channel: Channel, symbols: readonly string[]): number {
-    return this.request({ op: 'unsubscribe', channel, symbols });
+  /** Ends subscriptions. @returns the request's id. */
+  unsubscribe(channel: Channel, symbols: readonly string[], group = 0): number {
+    return this.request({ op: 'unsubscribe', channel, symbols, ...(group === 0 ? {} : { group }) });
   }
 
   /** Asks for a fresh start of what the client doubts. */
-  resync(channel: Channel, symbols: readonly string[]): number {
-    return this.request({ op: 'resync', channel, symbols });
+  resync(channel: Channel, symbols: readonly string[], group = 0): number {
+    return this.request({ op: 'resync', channel, symbols, ...(group === 0 ? {} : { group }) });
   }
 
   /** Asks for all instruments; with `watch` also for their changes from now on. */
@@ -155,6 +89,12 @@ export class ClientStream {
     return this.request({ op: 'limit', ...wishes });
   }
 
+  /** Stalls this connection at the gateway for so long, to see it heal; 0 ends it. Only where the welcome allows it. */
+  stall(stallMs: number): number {
+    return this.request({ op: 'demo', stallMs });
+  }
+
+  /** Asks for a pong. @returns the request's id. */
   ping(): number {
     return this.request({ op: 'ping' });
   }
@@ -169,13 +109,15 @@ export class ClientStream {
     return frames;
   }
 
-  private request(fields: Readonly<Record<string, unknown>>): number {
+  /**
+   * Sends any request of proto/frames.md.
+   * @returns its id, which the answer repeats.
+   */
+  request(fields: Readonly<Record<string, unknown>>): number {
     const id = this.nextId++;
     const { op, ...rest } = fields;
-    this.writer.length = 0;
-    if (this.codec.binary) this.writer.value({ op, id, ...rest });
-    else this.writer.text(JSON.stringify({ op, id, ...rest }));
-    this.send(this.writer.copy());
+    const request = { op, id, ...rest };
+    this.send(this.codec.binary ? packed(request) : new TextEncoder().encode(JSON.stringify(request)));
     return id;
   }
 
@@ -253,7 +195,7 @@ export class ClientStream {
 
   /** A topic frame: a new topic, or another epoch or definition of a known one. */
   private announced(topic: TopicFrame): void {
-    const name = `${topic.channel}:${topic.symbol}`;
+    const name = topicName(topic.channel, topic.symbol, topic.group);
     const known = this.held.get(topic.topic);
     const before = known ?? this.carried.get(name);
     this.carried.delete(name);
@@ -297,7 +239,7 @@ export class ClientStream {
 
   private forget({ topic }: Held): void {
     this.held.delete(topic.topic);
-    this.byName.delete(`${topic.channel}:${topic.symbol}`);
+    this.byName.delete(topicName(topic.channel, topic.symbol, topic.group));
   }
 
   private takeBook(held: Held, frame: BookFrame): void {
@@ -376,7 +318,7 @@ export class ClientStream {
     held.valid = false;
     held.seq = 0;
     held.book?.reset();
-    this.resync(held.topic.channel, [held.topic.symbol]);
+    this.resync(held.topic.channel, [held.topic.symbol], held.topic.group);
     this.handlers.resync?.(held, reason);
   }
 }

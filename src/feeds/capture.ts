@@ -1,5 +1,6 @@
 // Owns reading capture files: one received message per line, "<unix seconds>: <text>". Replay calls it.
-// Lines with "<->", "<-" or "->" tell of connections, requests and HTTP, and are passed over.
+// Lines with "<->" and "<-" tell of connections and requests and are passed over, as are those with "->", answers by HTTP,
+// which nobody makes a message of.
 // Invariant: a file is read line by line, never held as a whole, and its order is never changed.
 
 import { createReadStream, statSync } from 'node:fs';
@@ -23,7 +24,13 @@ export class CaptureError extends Error {
   override readonly name = 'CaptureError';
 }
 
+/** Makes a message of the body of an answer by HTTP; null to pass over it. */
+export type AnswerReader = (url: string, body: string) => string | null;
+
 const DESCRIPTION = /^\S+ (?:<->|<-|->) /;
+const ANSWER = /^(https?:\/\/\S+) -> ([\d.]+): (.*)$/;
+/** What an index of captures says of how it was made. */
+const CONFIGURATION = 'configuration: ';
 const SEPARATOR = ': ';
 /** Messages at one moment before the event loop gets a turn. */
 const BURST_MESSAGES_MAX = 256;
@@ -31,23 +38,23 @@ const BURST_MESSAGES_MAX = 256;
 const EXCERPT_CHARS = 60;
 
 /** The received messages of one file. Throws at once where there is no such file. */
-export function readCapture(path: string): CaptureStream {
-  return new CaptureFile(path);
+export function readCapture(path: string, answerReader: AnswerReader = passOver): CaptureStream {
+  return new CaptureFile(path, answerReader);
 }
 
 /** The received messages of several files as one stream, by time; at the same time in the order of the paths. */
-export function readCaptures(paths: readonly string[]): CaptureStream {
-  return new MergedCaptures(paths.map((path) => new CaptureFile(path)));
+export function readCaptures(paths: readonly string[], answerReader: AnswerReader = passOver): CaptureStream {
+  return new MergedCaptures(paths.map((path) => new CaptureFile(path, answerReader)));
 }
 
 /**
  * Yields each message at its distance in time from the first, divided by `speed`, against absolute target times; with
  * `max` as fast as they are taken. Ends when `signal` aborts. Throws a RangeError for a speed that is not above 0.
  */
-export async function* paced(
-  messages: AsyncIterable<CaptureMessage>,
+export async function* paced<Timed extends { readonly timeUs: number }>(
+  messages: AsyncIterable<Timed>,
   { speed, ...pacing }: Pacing & { readonly speed: number | 'max' },
-): AsyncGenerator<CaptureMessage, void, undefined> {
+): AsyncGenerator<Timed, void, undefined> {
   if (speed !== 'max' && !(speed > 0)) throw new RangeError(`speed is ${speed}, not a number above 0`);
   let start: { readonly atMs: number; readonly timeUs: number } | null = null;
   let burst = 0;
@@ -67,9 +74,11 @@ class CaptureFile implements CaptureStream {
   readonly bytesTotal: number;
   bytesRead = 0;
   private readonly path: string;
+  private readonly answerReader: AnswerReader;
 
-  constructor(path: string) {
+  constructor(path: string, answerReader: AnswerReader) {
     this.path = path;
+    this.answerReader = answerReader;
     this.bytesTotal = statSync(path).size;
   }
 
@@ -79,7 +88,12 @@ class CaptureFile implements CaptureStream {
     for await (const line of lines(this.path)) {
       lineNumber++;
       this.bytesRead = Math.min(this.bytesTotal, this.bytesRead + Buffer.byteLength(line) + 1);
-      if (line.trim() === '' || DESCRIPTION.test(line)) continue;
+      if (line.trim() === '' || line.startsWith(CONFIGURATION)) continue;
+      if (DESCRIPTION.test(line)) {
+        const answer = parseAnswer(line, this.answerReader);
+        if (answer !== null) yield answer;
+        continue;
+      }
       const message = parseLine(line);
       if (message === null) throw new CaptureError(`${this.path}:${lineNumber}: ${complaint(line)}`);
       yield message;
@@ -140,6 +154,18 @@ function parseLine(line: string): CaptureMessage | null {
   const separator = line.indexOf(SEPARATOR);
   const timeUs = separator < 0 ? null : secondsToUs(line.slice(0, separator));
   return timeUs === null ? null : { timeUs, text: line.slice(separator + SEPARATOR.length).trimEnd() };
+}
+
+function parseAnswer(line: string, reader: AnswerReader): CaptureMessage | null {
+  const [, url, time, body] = ANSWER.exec(line) ?? [];
+  if (url === undefined || time === undefined || body === undefined) return null;
+  const timeUs = secondsToUs(time);
+  const text = reader(url, body.trimEnd());
+  return timeUs === null || text === null ? null : { timeUs, text };
+}
+
+function passOver(): null {
+  return null;
 }
 
 function complaint(line: string): string {

@@ -45,7 +45,44 @@ export interface VenueBook {
 export interface VenueSession {
   /** Reads one text message. Throws only on a bug: what it cannot read it counts in `ignored`. */
   read(message: string): FeedEvent[];
+  /**
+   * What was told of a symbol's book could not be used: the next snapshot begins it anew, however old it is. Absent where
+   * every snapshot of the venue does that anyway.
+   */
+  forget?(symbol: string): void;
   readonly counts: { messages: number; ignored: number };
+}
+
+/** What a session must have read before a book means anything to it. A document is read with `messageOf`. */
+export type LivePrelude =
+  | { readonly kind: 'document'; readonly url: string }
+  | { readonly kind: 'message'; readonly message: string; isAnswer(message: string): boolean };
+
+/** How a live connector talks to one endpoint of a venue. Symbols are the venue's own. */
+export interface LiveRules {
+  /** WebSocket address. */
+  readonly url: string;
+  /** Asked first; nothing is subscribed to before it was answered. Null where the books stand alone. */
+  prelude(venueSymbols: readonly string[]): LivePrelude | null;
+  /** Messages that begin these books and their trades. */
+  subscribe(venueSymbols: readonly string[]): readonly string[];
+  /** Messages that make the venue state one book anew; null where only a snapshot or a new connection does. */
+  resubscribe(venueSymbol: string): readonly string[] | null;
+  /** Where a book's snapshot is had by HTTP, once the stream runs; read with `messageOf`. Null where the stream brings it. */
+  snapshotUrl(venueSymbol: string): string | null;
+  /** What the venue complains of in a message that meant no event; null where it does not. */
+  complaint(message: string): string | null;
+  /** After this long without a sign of the venue it is pinged, after twice that the connection is dead. */
+  readonly silenceMs: number;
+  /** The ping; null: a WebSocket ping. */
+  ping(): string | null;
+}
+
+export interface Live {
+  /** How the venue writes its symbols, and one of them for who mistook it. */
+  readonly symbolForm: { readonly pattern: RegExp; readonly example: string };
+  /** @param url another endpoint than the venue's own; null: that one. */
+  rules(url: string | null): LiveRules;
 }
 
 export interface Venue {
@@ -56,6 +93,13 @@ export interface Venue {
   checksum: ((book: VenueBook, written: Scales) => number) | null;
   /** Tickwire's symbol for the venue's. */
   symbolOf(venueSymbol: string): string;
+  /**
+   * The session's message that the body of a document makes which was had by HTTP from `url`; null for those that say
+   * nothing of a market. Absent where all that matters comes through the socket.
+   */
+  messageOf?(url: string, body: string): string | null;
+  /** Null where the venue is known from captures only. */
+  readonly live: Live | null;
 }
 
 /** The decimal string of a mantissa at `scale`, with as many digits as the venue writes. */

@@ -5,7 +5,7 @@
 
 import type { InstrumentDefinition } from '../market/instrument.ts';
 import type { BookSnapshot } from '../market/update.ts';
-import { formatDecimal, parseDecimal, rescale, SCALE_MAX, scaleOf } from '../protocol/decimal.ts';
+import { formatDecimal, parseDecimal, SCALE_MAX, scaleOf } from '../protocol/decimal.ts';
 import type { FeedEvent, Scales } from './feed.ts';
 import { checksumOfLevels, checksumTextOf } from './kraken-checksum.ts';
 import type {
@@ -17,6 +17,7 @@ import type {
   UnreadableReading,
 } from './kraken-frames.ts';
 import { Ladder, type Level } from './ladder.ts';
+import { mantissaOf, movedExactly, sameScales, significantScaleOf, step, widest } from './scales.ts';
 
 /** The depths that Kraken offers, for v2 books whose subscription was not seen. */
 const DEPTHS_OFFERED = [10, 25, 100, 500, 1_000] as const;
@@ -278,41 +279,6 @@ function levelOf([priceText, sizeText]: TextLevel, scales: Scales, checksumAsSen
   const size = parseDecimal(sizeText, scales.sizeScale);
   if (typeof price !== 'number' || typeof size !== 'number' || price <= 0 || size < 0) return null;
   return { price, size, orders: 0, checksumText: checksumAsSent ? checksumTextOf(priceText, sizeText) : null };
-}
-
-/** The least scales, no less than `floor`, for all of these numbers. */
-function widest(texts: readonly TextLevel[], scaleOfText: (text: string) => number, floor: Scales): Scales {
-  let { priceScale, sizeScale } = floor;
-  for (const [price, size] of texts) {
-    priceScale = Math.max(priceScale, scaleOfText(price));
-    sizeScale = Math.max(sizeScale, scaleOfText(size));
-  }
-  return { priceScale, sizeScale };
-}
-
-function significantScaleOf(text: string): number {
-  return text.includes('.') ? scaleOf(text.replace(/\.?0+$/, '')) : 0;
-}
-
-function movedExactly(mantissa: number, fromScale: number, toScale: number): number | null {
-  if (toScale >= fromScale) return rescale(mantissa, fromScale, toScale);
-  const divisor = 10 ** (fromScale - toScale);
-  return mantissa % divisor === 0 ? mantissa / divisor : null;
-}
-
-/** 0 where the text is not a multiple of the scale's step. */
-function mantissaOf(text: string | null, scale: number): number {
-  const mantissa = text === null ? 0 : parseDecimal(text, scale);
-  return typeof mantissa === 'number' ? mantissa : 0;
-}
-
-/** The property, unless it is 0, for unknown. */
-function step(name: 'tickSize' | 'lotSize', mantissa: number): { tickSize?: number; lotSize?: number } {
-  return mantissa > 0 ? { [name]: mantissa } : {};
-}
-
-function sameScales(a: Scales, b: Scales | undefined): boolean {
-  return a.priceScale === b?.priceScale && a.sizeScale === b.sizeScale;
 }
 
 function sameNotation(a: Notation | null, b: Notation): boolean {

@@ -6,6 +6,7 @@ import { isSymbol } from '../market/instrument.ts';
 import type { FeedEvent, Venue, VenueSession } from './feed.ts';
 import { checksumOfTexts } from './kraken-checksum.ts';
 import { type Reading, readFrame } from './kraken-frames.ts';
+import { krakenLive } from './kraken-live.ts';
 import { KrakenPair } from './kraken-pair.ts';
 
 export const kraken: Venue = {
@@ -13,6 +14,7 @@ export const kraken: Venue = {
   open: ({ verify }) => new KrakenSession(verify),
   checksum: checksumOfTexts,
   symbolOf,
+  live: krakenLive,
 };
 
 /** `XBT/USD` is `XBT-USD`; otherwise the venue's own names. */

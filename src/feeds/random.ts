@@ -2,6 +2,16 @@
 // draws the same. Invariant: the sequence depends on nothing but the seed and the calls before.
 
 const UINT32_RANGE = 2 ** 32;
+/**
+ * Quantiles of the exponential distribution, in units of 1 / EXPONENTIAL_UNIT. Whole numbers, so that the last digit of
+ * a logarithm does not matter.
+ */
+const EXPONENTIAL_UNIT = 65_536;
+const EXPONENTIAL = Float64Array.from({ length: 4_096 }, (_, index) =>
+  Math.round(-Math.log((index + 0.5) / 4_096) * EXPONENTIAL_UNIT),
+);
+/** The largest that `exponential` draws, rounded up. */
+export const EXPONENTIAL_MAX = 10;
 
 export class Random {
   private s0: number;
@@ -33,6 +43,16 @@ export class Random {
   /** An integer from 0 to `count` - 1. */
   below(count: number): number {
     return Math.floor((this.next() / UINT32_RANGE) * count);
+  }
+
+  /** From 0 to below 1. */
+  fraction(): number {
+    return this.next() / UINT32_RANGE;
+  }
+
+  /** Above 0, 1 on average: waiting times, and what is seldom large. */
+  exponential(): number {
+    return EXPONENTIAL[this.next() >>> 20]! / EXPONENTIAL_UNIT;
   }
 
   /** True with that probability, 0 to 1. */

@@ -109,7 +109,7 @@ function listed(limit: string, { connections, nowMs }: AdminView): ConnectionLis
     return fault('bad-request', `limit is ${JSON.stringify(limit.slice(0, 20))}: ${remedy}`);
   }
   const paces = Object.fromEntries(PACES.map((pace) => [pace, 0]));
-  const blocked: Record<Block, number> = { socket: 0, window: 0, budget: 0 };
+  const blocked: Record<Block, number> = { socket: 0, window: 0, budget: 0, demo: 0 };
   let bytesPerSec = 0;
   const oldest = new Oldest(count);
   let total = 0;
@@ -270,6 +270,8 @@ function blockSentence(facts: ConnectionFacts, { pingAgeMs, limitedBy }: Circums
           : `set by the operator: ${SETTINGS.connectionBytesPerSecMax.env}`;
       return `Its byte budget of ${countOf(bytesPerSecMax)} bytes a second (${whose}) is used up.`;
     }
+    case 'demo':
+      return 'Its client asked for a stall, to see it heal: nothing is sent until its time is over.';
     case null:
       return null;
   }

@@ -6,12 +6,14 @@ import type { Logger } from 'pino';
 import type { Bus } from '../bus/bus.ts';
 import { MemoryBus } from '../bus/memory.ts';
 import { Instruments } from '../market/instrument.ts';
+import { SymbolSets } from '../market/sets.ts';
 import { systemClock } from '../ports/clock.ts';
 import type { Socket } from '../ports/socket.ts';
 import type { Codec } from '../protocol/codec.ts';
 import { jsonCodec } from '../protocol/codecs.ts';
 import { CloseCode, fault } from '../protocol/errors.ts';
 import { SUBPROTOCOLS } from '../protocol/frames.ts';
+import { PUBLISH_STREAM_PATH } from '../protocol/publishing.ts';
 import { ByteWriter } from '../protocol/writer.ts';
 import { Connection } from '../sessions/connection.ts';
 import { connectionCounters } from '../sessions/counters.ts';
@@ -23,17 +25,24 @@ import { Topics } from '../topics/topics.ts';
 import { answerConnections, CONNECTIONS_PATH } from './admin.ts';
 import { HttpApi } from './http.ts';
 import { watchLoad } from './load.ts';
+import { Page } from './page.ts';
+import { type PublisherSession, PublishStream } from './publish-stream.ts';
 import { GatewayTimers } from './timers.ts';
-import { isLocalProgram } from './trust.ts';
-import { createServer, type HttpRequest, type HttpResponse, type Server } from './uws.ts';
+import { isLocalProgram, mayPublish } from './trust.ts';
+import { createServer, type HttpRequest, type HttpResponse, type Server, type Stream } from './uws.ts';
 
 const STREAM_PATH = '/v1/stream';
 
 /** WebSocket messages up to this many times the request limit are refused with their code; longer ones cut the connection. */
 const PAYLOAD_FACTOR = 16;
+/** The same for publishers, who are trusted and send far longer ones. */
+const PUBLISH_PAYLOAD_FACTOR = 2;
+/** Publishers that say nothing are pinged, and closed when no pong comes either. */
+const PUBLISHER_IDLE_SEC = 60;
 
 export class Gateway {
   readonly instruments = new Instruments();
+  readonly sets = new SymbolSets();
   readonly bus: Bus;
   readonly topics: Topics;
   readonly flush: Flush;
@@ -42,12 +51,14 @@ export class Gateway {
   readonly refusals: Record<string, number> = {};
   /** All that are open, the oldest first. */
   readonly connections = new Set<Connection>();
+  readonly publishStream: PublishStream;
   private readonly sessions: Sessions;
   private readonly load = watchLoad(() => this.flush.counters.sparedMs);
   private readonly timers = new GatewayTimers();
   private readonly publicServer: Server;
   private readonly adminServer: Server;
   private readonly http: HttpApi;
+  private readonly page = new Page();
   private state: 'built' | 'open' | 'ended' = 'built';
   private publicPort = 0;
   private adminPortBound = 0;
@@ -79,6 +90,7 @@ export class Gateway {
     });
     this.sessions = new Sessions({
       instruments,
+      sets: this.sets,
       topics: this.topics,
       flush: this.flush,
       clock,
@@ -86,8 +98,28 @@ export class Gateway {
       server: `tickwire/${packageVersion()}`,
       onRefusal: countRefusal,
     });
-    this.http = new HttpApi({ bus: this.bus, instruments, clock, settings, onRefusal: countRefusal, onError });
+    this.http = new HttpApi({
+      bus: this.bus,
+      instruments,
+      sets: this.sets,
+      clock,
+      settings,
+      onRefusal: countRefusal,
+      onError,
+    });
+    this.publishStream = new PublishStream({
+      bus: this.bus,
+      instruments,
+      clock,
+      timers,
+      limits: settings,
+      server: `tickwire/${packageVersion()}`,
+      onRefusal: countRefusal,
+      onError,
+      onClose: (session, code, reason) => this.logger.info({ publisher: session, code, reason }, 'closed a publisher'),
+    });
     this.instruments.watch((event) => this.sessions.instrumentChanged(this.connections, event));
+    this.sets.watch((name) => this.sessions.setChanged(this.connections, name));
     this.publicServer = this.createPublic();
     this.adminServer = this.createAdmin();
   }
@@ -128,6 +160,7 @@ export class Gateway {
     this.publicServer.stopListening();
     for (const connection of [...this.connections])
       connection.close(CloseCode.goingAway, 'the gateway stops; come back');
+    this.publishStream.stop();
     this.end();
     this.logger.info('stopped');
   }
@@ -143,26 +176,37 @@ export class Gateway {
 
   private createPublic(): Server {
     const { settings, sessions } = this;
-    return createServer<Connection | null>({
-      stream: {
-        path: STREAM_PATH,
-        handlers: {
-          open: (socket, codec, address) => this.open(socket, codec, address),
-          message: (connection, message, binary) =>
-            this.guard(connection, (open) => sessions.receive(open, message, binary)),
-          drain: (connection) => this.guard(connection, (open) => open.drained()),
-          pong: (connection, payload) => this.guard(connection, (open) => open.pong(pingNumber(payload))),
-          close: (connection) => this.guard(connection, (open) => this.closed(open)),
-        },
+    const subscribers: Stream<Connection | null> = {
+      path: STREAM_PATH,
+      handlers: {
+        open: (socket, codec, address) => this.open(socket, codec, address),
+        message: (connection, message, binary) =>
+          this.guard(connection, (open) => sessions.receive(open, message, binary)),
+        drain: (connection) => this.guard(connection, (open) => open.drained()),
+        pong: (connection, payload) => this.guard(connection, (open) => open.pong(pingNumber(payload))),
+        close: (connection) => this.guard(connection, (open) => this.closed(open)),
       },
-      http: (request) => this.http.handle(request),
-      bodyBytesMax: settings.publishBytesMax,
       payloadBytesMax: settings.requestBytesMax * PAYLOAD_FACTOR,
+      idleSec: 0,
+    };
+    const publishers: Stream<PublisherSession> = {
+      path: PUBLISH_STREAM_PATH,
+      handlers: this.publishStream,
+      payloadBytesMax: settings.publishBytesMax * PUBLISH_PAYLOAD_FACTOR,
+      idleSec: PUBLISHER_IDLE_SEC,
+      refuse: (request) =>
+        mayPublish(request, settings.publishToken) ? null : this.http.refuse(fault('unauthorized')),
+    };
+    return createServer({
+      streams: [subscribers, publishers],
+      http: async (request) => this.page.answer(request) ?? this.http.handle(request),
+      bodyBytesMax: settings.publishBytesMax,
     });
   }
 
   private createAdmin(): Server {
-    return createServer<never>({
+    return createServer({
+      streams: [],
       http: async (request) => {
         try {
           return this.admin(request);
@@ -172,7 +216,6 @@ export class Gateway {
         }
       },
       bodyBytesMax: 1_024,
-      payloadBytesMax: 1_024,
     });
   }
 
@@ -201,6 +244,7 @@ export class Gateway {
   private stats(): object {
     return {
       connections: this.connections.size,
+      publishers: this.publishStream.sessions.size,
       topics: this.topics.size,
       busy: this.load.busy(),
       flush: this.flush.counters,

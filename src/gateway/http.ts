@@ -3,8 +3,9 @@
 
 import Type from 'typebox';
 import { Compile } from 'typebox/compile';
-import type { Bus, Entry, Publication, Published } from '../bus/bus.ts';
+import type { Bus, Entry } from '../bus/bus.ts';
 import { Book } from '../market/book.ts';
+import { GroupedBook } from '../market/grouping.ts';
 import {
   defineInstrument,
   type Instrument,
@@ -12,20 +13,24 @@ import {
   type Instruments,
   isSymbol,
 } from '../market/instrument.ts';
+import type { SymbolSets } from '../market/sets.ts';
 import type { Quote } from '../market/update.ts';
 import type { Clock } from '../ports/clock.ts';
 import { formatDecimal, parseDecimal } from '../protocol/decimal.ts';
 import { ERRORS, type Fault, fault } from '../protocol/errors.ts';
-import { DEPTHS } from '../protocol/frames.ts';
+import { DEPTHS, GROUP_MAX } from '../protocol/frames.ts';
 import { unpackAll } from '../protocol/unpack.ts';
 import type { Settings } from '../settings/settings.ts';
-import { readPublication } from './publication.ts';
+import { groupedEpoch } from '../topics/grouped-topic.ts';
+import { publishItems } from './publication.ts';
+import { deleteSet, getSet, putSet } from './set-routes.ts';
 import { mayPublish } from './trust.ts';
 import type { HttpRequest, HttpResponse } from './uws.ts';
 
 export interface HttpOptions {
   readonly bus: Bus;
   readonly instruments: Instruments;
+  readonly sets: SymbolSets;
   readonly clock: Clock;
   readonly settings: Settings;
   readonly onRefusal: (code: string) => void;
@@ -84,6 +89,14 @@ export class HttpApi {
         return json({ timeUs: this.options.clock.nowUs() });
       case 'GET instruments':
         return json({ instruments: this.options.instruments.list().map(instrumentObject) });
+      case 'GET sets':
+        return json({ sets: this.options.sets.list().map(({ name, symbols }) => ({ name, symbols })) });
+      case 'GET sets/:symbol':
+        return this.answer(getSet(this.options.sets, symbol!));
+      case 'PUT sets/:symbol':
+        return this.putSet(request, symbol!);
+      case 'DELETE sets/:symbol':
+        return this.deleteSet(request, symbol!);
       case 'POST publish':
         return this.publish(request);
     }
@@ -111,16 +124,21 @@ export class HttpApi {
     const asked = query.get('depth') ?? '0';
     const depth = DEPTHS.find((each) => String(each) === asked);
     if (depth === undefined) return this.refuse(fault('bad-depth', asked.slice(0, 20)));
+    const group = groupOf(query.get('group') ?? '0', instrument);
+    if (typeof group !== 'number') return this.refuse(group);
     const { epoch, seq, exchangeUs, publishUs, book: state } = await this.options.bus.load('book', instrument.symbol);
-    const book = state === null ? new Book() : Book.load(state);
+    const whole = state === null ? new Book() : Book.load(state);
+    const span = group * instrument.tickSize;
+    const book = group === 0 ? whole : new GroupedBook(whole, span);
     const levels = { stride: instrument.orderCounts ? 3 : 2, bids: [], asks: [] };
     book.top(depth, levels);
     const ageMs = this.ageMs(seq, publishUs);
     return json({
       symbol: instrument.symbol,
-      epoch,
+      epoch: group === 0 ? epoch : groupedEpoch(epoch, span),
       seq,
       depth,
+      group,
       exchangeUs,
       publishUs,
       ageMs,
@@ -174,7 +192,7 @@ export class HttpApi {
   }
 
   private async publish(request: HttpRequest): Promise<HttpResponse> {
-    const { bus, instruments, settings } = this.options;
+    const { settings } = this.options;
     const msgpack = isMsgpack(request);
     const body = await this.written(request, msgpack);
     if ('refused' in body) return this.refuse(body.refused);
@@ -182,19 +200,10 @@ export class HttpApi {
     if (items.length > settings.publishItemsMax) {
       return this.refuse(fault('too-large', `${items.length} items, at most ${settings.publishItemsMax}`));
     }
-    const read = items.map((item) => readPublication(item, instruments, msgpack));
-    const published = await bus.publish(read.filter((each): each is Publication => !('code' in each)));
-    let next = 0;
-    const results = read.map((each) => this.resultObject('code' in each ? { refused: each } : published[next++]!));
+    const results = await publishItems(items, msgpack, this.options);
     if (Array.isArray(body.value)) return json({ results });
     const result = results[0]!;
     return json(result, 'error' in result ? ERRORS[result.error.code].http : 200);
-  }
-
-  private resultObject(published: Published): { epoch: number; seq: number } | { error: Fault } {
-    if (!('refused' in published)) return published;
-    this.options.onRefusal(published.refused.code);
-    return { error: published.refused };
   }
 
   /** The body of a request that writes; it is received only from those who may. */
@@ -204,6 +213,20 @@ export class HttpApi {
     const body = await request.body();
     if (body === null) return { refused: fault('too-large', `at most ${publishBytesMax} bytes`) };
     return readBody(body, msgpack);
+  }
+
+  private answer(answer: object | Fault): HttpResponse {
+    return 'code' in answer ? this.refuse(answer) : json(answer);
+  }
+
+  private async putSet(request: HttpRequest, name: string): Promise<HttpResponse> {
+    const body = await this.written(request, isMsgpack(request));
+    return 'refused' in body ? this.refuse(body.refused) : this.answer(putSet(this.options.sets, name, body.value));
+  }
+
+  private deleteSet(request: HttpRequest, name: string): HttpResponse {
+    if (!mayPublish(request, this.options.settings.publishToken)) return this.refuse(fault('unauthorized'));
+    return this.answer(deleteSet(this.options.sets, name));
   }
 
   private async putInstrument(request: HttpRequest, symbol: string): Promise<HttpResponse> {
@@ -249,6 +272,13 @@ export function readInstrument(value: unknown, symbol: string): Instrument | str
   if (typeof tick === 'string') return `tickSize ${tickSize}: ${tick} at scale ${rest.priceScale}`;
   if (typeof lot === 'string') return `lotSize ${lotSize}: ${lot} at scale ${rest.sizeScale}`;
   return defineInstrument({ ...rest, symbol, tickSize: tick, lotSize: lot });
+}
+
+/** Ticks that a level is to sum up, 0 for none, or what is wrong with them. */
+function groupOf(asked: string, { tickSize }: Instrument): number | Fault {
+  const group = /^\d{1,7}$/.test(asked) ? Number(asked) : Number.NaN;
+  const fits = group <= GROUP_MAX && Number.isSafeInteger(group * tickSize);
+  return fits ? group : fault('bad-group', asked.slice(0, 20));
 }
 
 function instrumentObject({ tickSize, lotSize, ...rest }: Instrument): object {

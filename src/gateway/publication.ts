@@ -1,14 +1,16 @@
-// Owns the reading of what publishers post: items with decimals become updates in mantissas. Called by the HTTP endpoint.
+// Owns the taking of what publishers send: items with decimals become updates in mantissas and go to the bus. Called by the HTTP
+// endpoint and the publishers' stream, so that both answer alike.
 // Invariant: an item becomes one whole update, or a fault that names the field; no number is ever rounded.
 
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
-import type { Publication } from '../bus/bus.ts';
+import type { Bus, Publication } from '../bus/bus.ts';
 import type { Instrument, Instruments } from '../market/instrument.ts';
 import type { Update } from '../market/update.ts';
 import { parseDecimal } from '../protocol/decimal.ts';
 import { type ErrorCode, type Fault, fault } from '../protocol/errors.ts';
 import { SIDES, STATUSES, TRADE_KINDS } from '../protocol/frames.ts';
+import type { PublishResult } from '../protocol/publishing.ts';
 
 /**
  * A decimal string, or (MessagePack only) an integer mantissa at the instrument's scale. Other numbers are let through to
@@ -81,11 +83,35 @@ const CHECKS = {
   status: Compile(ITEMS.status),
 };
 
+export interface Intake {
+  readonly bus: Bus;
+  readonly instruments: Instruments;
+  /** Told of every refusal, for counters. */
+  readonly onRefusal: (code: string) => void;
+}
+
+/** Publishes items, each taken or refused by itself. @returns a result per item, in order. */
+export async function publishItems(
+  items: readonly unknown[],
+  mantissas: boolean,
+  intake: Intake,
+): Promise<PublishResult[]> {
+  const read = items.map((item) => readPublication(item, intake.instruments, mantissas));
+  const published = await intake.bus.publish(read.filter((each): each is Publication => !('code' in each)));
+  let next = 0;
+  return read.map((each) => {
+    const outcome = 'code' in each ? { refused: each } : published[next++]!;
+    if (!('refused' in outcome)) return outcome;
+    intake.onRefusal(outcome.refused.code);
+    return { error: outcome.refused };
+  });
+}
+
 /**
  * @param mantissas whether integers are taken as mantissas (MessagePack); in JSON prices and sizes must be strings, since
  * a number there is as likely meant as a price.
  */
-export function readPublication(value: unknown, instruments: Instruments, mantissas: boolean): Publication | Fault {
+function readPublication(value: unknown, instruments: Instruments, mantissas: boolean): Publication | Fault {
   const item = checkItem(value);
   if ('code' in item) return item;
   const instrument = instruments.get(item.symbol);

@@ -36,16 +36,28 @@ export interface HttpResponse {
   readonly status: number;
   readonly body: string;
   readonly contentType?: string;
+  /** More of them; one that is set here replaces its default. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
-export interface ServerOptions<Session> {
-  /** Absent: a server for HTTP alone. */
-  readonly stream?: { readonly path: string; readonly handlers: StreamHandlers<Session> };
+/** A path that WebSockets are opened at. */
+export interface Stream<Session> {
+  readonly path: string;
+  readonly handlers: StreamHandlers<Session>;
+  /** Above the request limit, so that an ordinary oversize is refused with its code instead of a bare 1006. */
+  readonly payloadBytesMax: number;
+  /** Seconds without a sign of life after which the library ends a connection, having pinged it; 0: the session sees to that. */
+  readonly idleSec: number;
+  /** What an upgrade is refused with; null: it is granted. Absent: everybody may. */
+  readonly refuse?: (request: Pick<HttpRequest, 'headers' | 'address'>) => HttpResponse | null;
+}
+
+export interface ServerOptions {
+  /** Empty: a server for HTTP alone. */
+  readonly streams: readonly Stream<unknown>[];
   /** Never rejects. */
   readonly http: (request: HttpRequest) => Promise<HttpResponse>;
   readonly bodyBytesMax: number;
-  /** Above the request limit, so that an ordinary oversize is refused with its code instead of a bare 1006. */
-  readonly payloadBytesMax: number;
 }
 
 export interface Server {
@@ -76,11 +88,10 @@ interface UserData<Session> {
 }
 
 /** A server that is configured but does not listen yet. */
-export function createServer<Session>(options: ServerOptions<Session>): Server {
+export function createServer(options: ServerOptions): Server {
   const app = uWS.App();
   let listenSocket: uWS.us_listen_socket | false = false;
-  if (options.stream !== undefined)
-    addStream(app, options.stream.path, options.stream.handlers, options.payloadBytesMax);
+  for (const stream of options.streams) addStream(app, stream);
   app.any('/*', (res, req) => answer(res, req, options));
   return {
     listen(host, port) {
@@ -102,21 +113,17 @@ export function createServer<Session>(options: ServerOptions<Session>): Server {
   };
 }
 
-function addStream<Session>(
-  app: uWS.TemplatedApp,
-  path: string,
-  handlers: StreamHandlers<Session>,
-  payloadBytesMax: number,
-): void {
+function addStream<Session>(app: uWS.TemplatedApp, stream: Stream<Session>): void {
+  const { path, handlers, payloadBytesMax, idleSec } = stream;
   app.ws<UserData<Session>>(path, {
     compression: uWS.DISABLED,
     maxPayloadLength: payloadBytesMax,
     maxBackpressure: BACKPRESSURE_BYTES_MAX,
     closeOnBackpressureLimit: false,
-    // The send queue pings, and closes those who do not answer.
-    idleTimeout: 0,
-    sendPingsAutomatically: false,
-    upgrade: (res, req, context) => upgrade<Session>(res, req, context),
+    // For subscribers the send queue pings, and closes those who do not answer.
+    idleTimeout: idleSec,
+    sendPingsAutomatically: idleSec > 0,
+    upgrade: (res, req, context) => upgrade(res, req, context, stream),
     open: (ws) => {
       const data = ws.getUserData();
       data.session = handlers.open(ws, data.codec, data.address);
@@ -140,7 +147,12 @@ function addStream<Session>(
   });
 }
 
-function upgrade<Session>(res: uWS.HttpResponse, req: uWS.HttpRequest, context: uWS.us_socket_context_t): void {
+function upgrade<Session>(
+  res: uWS.HttpResponse,
+  req: uWS.HttpRequest,
+  context: uWS.us_socket_context_t,
+  { refuse }: Stream<Session>,
+): void {
   // The answer is given within this call; the handler is there because the library demands one.
   res.onAborted(() => {});
   // RFC 6455 section 4.4: another version is refused, naming the one that is spoken.
@@ -148,12 +160,20 @@ function upgrade<Session>(res: uWS.HttpResponse, req: uWS.HttpRequest, context: 
     res.writeStatus('426 Upgrade Required').writeHeader('Sec-WebSocket-Version', '13').end();
     return;
   }
+  const address = Buffer.from(res.getRemoteAddressAsText()).toString();
+  const refused = refuse?.({ headers: headersOf(req), address }) ?? null;
+  if (refused !== null) {
+    const { status, contentType, body } = refused;
+    res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`);
+    res.writeHeader('Content-Type', contentType ?? 'application/json').end(body);
+    return;
+  }
   const offered = subprotocolsOf(req);
   const known = offered.find((name) => codecOf(name) !== undefined);
   const codec = offered.length === 0 ? jsonCodec : known === undefined ? null : (codecOf(known) ?? null);
   const data: UserData<Session> = {
     codec,
-    address: Buffer.from(res.getRemoteAddressAsText()).toString(),
+    address,
     session: undefined,
   };
   res.upgrade(
@@ -174,15 +194,20 @@ function subprotocolsOf(req: uWS.HttpRequest): string[] {
   return offered.filter((each) => each !== '');
 }
 
-function answer<Session>(res: uWS.HttpResponse, req: uWS.HttpRequest, options: ServerOptions<Session>): void {
-  let over = false;
-  res.onAborted(() => {
-    over = true;
-  });
+function headersOf(req: uWS.HttpRequest): Map<string, string> {
   const headers = new Map<string, string>();
   req.forEach((name, value) => {
     headers.set(name, value);
   });
+  return headers;
+}
+
+function answer(res: uWS.HttpResponse, req: uWS.HttpRequest, options: ServerOptions): void {
+  let over = false;
+  res.onAborted(() => {
+    over = true;
+  });
+  const headers = headersOf(req);
   const method = req.getMethod().toUpperCase();
   const request: HttpRequest = {
     // What HEAD is answered with differs from GET in nothing but the body.
@@ -193,14 +218,16 @@ function answer<Session>(res: uWS.HttpResponse, req: uWS.HttpRequest, options: S
     address: Buffer.from(res.getRemoteAddressAsText()).toString(),
     body: () => readBody(res, Number(headers.get('content-length') ?? 0), options.bodyBytesMax),
   };
-  void options.http(request).then(({ status, contentType, body }) => {
+  void options.http(request).then(({ status, contentType, body, headers: more }) => {
     if (over) return;
     over = true;
     res.cork(() => {
       res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`);
       res.writeHeader('Content-Type', contentType ?? 'application/json');
-      res.writeHeader('Cache-Control', 'no-store');
-      if (method === 'HEAD') res.endWithoutBody(Buffer.byteLength(body));
+      for (const [name, value] of Object.entries({ 'Cache-Control': 'no-store', ...more }))
+        res.writeHeader(name, value);
+      if (status === 304) res.endWithoutBody();
+      else if (method === 'HEAD') res.endWithoutBody(Buffer.byteLength(body));
       else res.end(body);
     });
   });

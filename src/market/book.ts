@@ -18,6 +18,29 @@ interface Level {
   newer: Level | null;
 }
 
+/** A level as those read it who derive something from the book; `older` is the one of its kind that changed before it. */
+export interface ChangedLevel {
+  readonly price: number;
+  readonly size: number;
+  readonly count: number;
+  readonly seq: number;
+  readonly older: ChangedLevel | null;
+}
+
+/** One side of a book, to be read. */
+export interface SideReader {
+  readonly side: BookSide;
+  /** +1 where a higher price is better, else -1. */
+  readonly sign: number;
+  /** Live levels, the best last. */
+  readonly levels: readonly ChangedLevel[];
+  readonly newestLive: ChangedLevel | null;
+  readonly newestGone: ChangedLevel | null;
+  better(a: number, b: number): boolean;
+  /** Where `price` is or would stand in `levels`. */
+  find(price: number): number;
+}
+
 /** Levels in order of last change; `newest` first. */
 class ChangeList {
   newest: Level | null = null;
@@ -43,7 +66,7 @@ class ChangeList {
 }
 
 /** One side. `levels` is sorted with the best last, since most changes are near the best: they move few elements. */
-class Side {
+class Side implements SideReader {
   readonly levels: Level[] = [];
   /** Their prices, side by side in memory: a search touches few cache lines. */
   readonly prices: number[] = [];
@@ -57,6 +80,14 @@ class Side {
 
   constructor(readonly side: BookSide) {
     this.sign = side === BID ? 1 : -1;
+  }
+
+  get newestLive(): Level | null {
+    return this.live.newest;
+  }
+
+  get newestGone(): Level | null {
+    return this.gone.newest;
   }
 
   get best(): Level | undefined {
@@ -178,6 +209,8 @@ export class Book {
   horizonSeq = 0;
   private readonly bidSide = new Side(BID);
   private readonly askSide = new Side(ASK);
+  /** Bids, then asks. */
+  readonly sides: readonly SideReader[] = [this.bidSide, this.askSide];
 
   /** @param tombstonesMax how many removed levels are remembered, both sides together. */
   constructor(private readonly tombstonesMax: number = TOMBSTONES_MAX) {}

@@ -3,6 +3,7 @@
 
 import { BID, type BookSide, levelHash } from './checksum.ts';
 
+/** One price of one side. */
 export interface LadderLevel {
   readonly price: number;
   readonly size: number;

@@ -22,6 +22,7 @@ export interface Codec {
   decoder(): Decoder;
 }
 
+/** The way from messages to frames, for one connection. */
 export interface Decoder {
   /**
    * Frames of one WebSocket message, in order; unknown types and trailing elements are skipped.
@@ -30,6 +31,7 @@ export interface Decoder {
   decode(message: Uint8Array): Frame[];
 }
 
+/** What came breaks the protocol. */
 export class DecodeError extends Error {
   override readonly name = 'DecodeError';
 }

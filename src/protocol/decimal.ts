@@ -6,6 +6,7 @@ export const SCALE_MAX = 15;
 
 const DECIMAL = /^([+-]?)(\d+)(?:\.(\d+))?$/;
 
+/** Why a text is no decimal. */
 export type DecimalFault = 'syntax' | 'precision' | 'range';
 
 /**

@@ -56,6 +56,21 @@ export const ERRORS = {
     message: 'There is no such depth.',
     action: 'Use 1, 5, 10, 20, 50, or 0 for the full book; raw books are always full.',
   },
+  'unknown-set': {
+    http: 404,
+    message: 'There is no such set of symbols.',
+    action: 'GET /v1/sets lists them; PUT /v1/sets/:name makes one.',
+  },
+  'bad-set': {
+    http: 400,
+    message: 'The definition of the set is not valid.',
+    action: 'Send {"symbols": [...]} of symbols and wildcards; a name is 1 to 48 of A-Za-z0-9._-.',
+  },
+  'bad-group': {
+    http: 400,
+    message: 'This grouping is not possible here.',
+    action: 'Group live books only, by a whole number of ticks up to 1000000; 0 is not grouped.',
+  },
   'bad-interval': {
     http: 400,
     message: 'The interval is not a number of milliseconds from 0 to 60000.',
@@ -76,6 +91,16 @@ export const ERRORS = {
     http: 503,
     message: 'The client does not read the answers to its own requests.',
     action: 'Read before sending more requests; connect again and resume.',
+  },
+  overrun: {
+    http: 429,
+    message: 'The publisher has sent more items than it had credits for.',
+    action: 'Count: an item costs one credit; acks and credit frames bring them back. Connect again.',
+  },
+  'no-demo': {
+    http: 403,
+    message: 'Connections can be stalled for show only where the gateway runs a demo market.',
+    action: 'Start it with tickwire serve --demo; stall for no longer than the welcome says.',
   },
   'off-tick': {
     http: 422,
@@ -171,6 +196,7 @@ export const CloseCode = {
   slowControl: 4000,
   tooSlow: 4001,
   silent: 4002,
+  overrun: 4003,
   badFrames: 4500,
   unsupportedProtocol: 4501,
 } as const;

@@ -4,8 +4,11 @@
 /** Version of the protocol; stated in every welcome. */
 export const PROTOCOL_VERSION = 'tickwire.v1';
 
+/** What a client offers to be spoken to in MessagePack. */
 export const SUBPROTOCOL_MSGPACK = 'tickwire.v1.msgpack';
+/** What a client offers to be spoken to in JSON. */
 export const SUBPROTOCOL_JSON = 'tickwire.v1.json';
+/** All of them. */
 export const SUBPROTOCOLS: readonly string[] = [SUBPROTOCOL_MSGPACK, SUBPROTOCOL_JSON];
 
 /** First element of every frame. Below 16: control; from 16 on: data. */
@@ -30,15 +33,19 @@ export const FrameType = {
   instrument: 27,
 } as const;
 
+/** State channels, whose present state is all that counts, but for `trade`, of which each counts. */
 export const CHANNELS = ['book', 'quote', 'trade', 'status'] as const;
+/** What is told of an instrument. */
 export type Channel = (typeof CHANNELS)[number];
 
 /** `live`: merged as far as the client's interval asks; `raw`: every update in a frame of its own. */
 export const MODES = ['live', 'raw'] as const;
+/** One of `MODES`. */
 export type Mode = (typeof MODES)[number];
 
 /** Depths that can be asked for; 0 stands for the full book. */
 export const DEPTHS = [0, 1, 5, 10, 20, 50] as const;
+/** One of `DEPTHS`. */
 export type Depth = (typeof DEPTHS)[number];
 
 /** Intervals in milliseconds; a request is rounded up to one of these. 0: as it happens. */
@@ -55,26 +62,32 @@ export type Other = 'other';
 
 /** Index is the number on the wire. The first four are sequenced (`status` channel), all of them occur in `health`. */
 export const STATUSES = ['live', 'crossed', 'halted', 'source-down', 'stale', 'resync'] as const;
+/** What is known of a market or of a topic; one of `STATUSES`. */
 export type Status = (typeof STATUSES)[number] | Other;
 
 /** Index is the number on the wire. Aggressor of a trade. */
 export const SIDES = ['unknown', 'buy', 'sell'] as const;
+/** One of `SIDES`. */
 export type AggressorSide = (typeof SIDES)[number];
 
 /** Index is the number on the wire. A correction carries the trade's new price and size, a bust voids it. */
 export const TRADE_KINDS = ['trade', 'correction', 'bust'] as const;
+/** One of `TRADE_KINDS`. */
 export type TradeKind = (typeof TRADE_KINDS)[number];
 
 /** Index is the number on the wire. Why a client's state was replaced, or where an event channel begins. */
 export const RESET_REASONS = ['subscribed', 'requested', 'horizon', 'epoch', 'future', 'gap', 'mode'] as const;
+/** One of `RESET_REASONS`. */
 export type ResetReason = (typeof RESET_REASONS)[number] | Other;
 
 /** Index is the number on the wire. Why sequence numbers are missing. */
 export const GAP_REASONS = ['ring', 'budget', 'bus'] as const;
+/** One of `GAP_REASONS`. */
 export type GapReason = (typeof GAP_REASONS)[number] | Other;
 
 /** Index is the number on the wire. Why a subscription ended without being asked to. */
-export const END_REASONS = ['delisted', 'revoked'] as const;
+export const END_REASONS = ['delisted', 'revoked', 'unsubscribed'] as const;
+/** One of `END_REASONS`. */
 export type EndReason = (typeof END_REASONS)[number] | Other;
 
 /**
@@ -82,14 +95,17 @@ export type EndReason = (typeof END_REASONS)[number] | Other;
  * allows; no subscription more often than `intervalMs`; books cut to the best level as well.
  */
 export const PACES = ['real-time', 'conflated', 'slower', 'top'] as const;
+/** One of `PACES`. */
 export type Pace = (typeof PACES)[number] | Other;
 
 /** Index is the number on the wire. What makes a connection slow. */
 export const PACE_REASONS = ['link', 'budget'] as const;
+/** One of `PACE_REASONS`. */
 export type PaceReason = (typeof PACE_REASONS)[number] | Other;
 
 /** Index is the number on the wire. */
 export const INSTRUMENT_ACTIONS = ['listed', 'changed', 'delisted'] as const;
+/** One of `INSTRUMENT_ACTIONS`. */
 export type InstrumentAction = (typeof INSTRUMENT_ACTIONS)[number];
 
 /**
@@ -109,6 +125,7 @@ export interface Stamp {
   gatewayUs: number;
 }
 
+/** The first frame of a connection. */
 export interface WelcomeFrame {
   type: 'welcome';
   version: string;
@@ -123,8 +140,11 @@ export interface WelcomeFrame {
     heartbeatMs: number;
     /** A connection on which a ping has waited for its pong this long is closed. */
     ageMsMax: number;
+    /** How long a client may stall its own connection, to see it heal; absent: not at all. */
+    stallMsMax?: number;
   };
 }
+/** One symbol of a request as it was granted: what is in force now. */
 export interface Accepted {
   symbol: string;
   topic: number;
@@ -132,12 +152,14 @@ export interface Accepted {
   intervalMs: number;
   mode: Mode;
 }
+/** One symbol of a request that was refused, and why. */
 export interface Refused {
   symbol: string;
   code: string;
   message: string;
   action: string;
 }
+/** The answer to a request, before all that follows from it. */
 export interface AckFrame {
   type: 'ack';
   id: number;
@@ -145,6 +167,7 @@ export interface AckFrame {
   accepted: Accepted[];
   refused: Refused[];
 }
+/** A request that was refused as a whole, or a message that could not be read. */
 export interface ErrorFrame {
   type: 'error';
   /** The request's id, or null where it could not be read. */
@@ -153,11 +176,13 @@ export interface ErrorFrame {
   message: string;
   action: string;
 }
+/** The answer to a ping, with the gateway's time. */
 export interface PongFrame {
   type: 'pong';
   id: number;
   timeUs: number;
 }
+/** Sent on a link without frames: it lives. */
 export interface HeartbeatFrame {
   type: 'heartbeat';
   timeUs: number;
@@ -166,6 +191,7 @@ export interface HeartbeatFrame {
   /** How far the client is behind what is due to it, as the gateway knows. */
   lagMs: number;
 }
+/** How the connection is served from now on. */
 export interface PaceFrame {
   type: 'pace';
   pace: Pace;
@@ -175,10 +201,12 @@ export interface PaceFrame {
   intervalMs: number;
   reason: PaceReason;
 }
+/** The base of the times in the data frames that follow in the same message. */
 export interface TimeFrame {
   type: 'time';
   timeUs: number;
 }
+/** Gives a topic id its meaning. */
 export interface TopicFrame {
   type: 'topic';
   topic: number;
@@ -191,6 +219,8 @@ export interface TopicFrame {
   stride: number;
   tickSize: number;
   lotSize: number;
+  /** Ticks of the instrument that each level of a grouped book sums up; `tickSize` is then that of the levels. */
+  group?: number;
 }
 export interface BookFrame extends Stamp {
   type: 'book';
@@ -202,6 +232,7 @@ export interface BookFrame extends Stamp {
   /** Number of `part` frames that came before and belong to this answer. */
   parts: number;
 }
+/** A piece of a long book; the book frame after it completes the answer. */
 export interface PartFrame {
   type: 'part';
   topic: number;
@@ -235,8 +266,17 @@ export interface StatusFrame extends Stamp {
   status: Status;
   reason: string | null;
 }
+/** Ticks of the instrument that a level of a grouped book sums up at most. */
+export const GROUP_MAX = 1_000_000;
+
+/** The name of a topic: `book:BTC-USD`, grouped `book@10:BTC-USD`. */
+export function topicName(channel: Channel, symbol: string, group = 0): string {
+  return `${channel}${group === 0 ? '' : `@${group}`}:${symbol}`;
+}
+
 /** What carries a channel's data. */
 export type ChannelFrame = BookFrame | QuoteFrame | TradeFrame | StatusFrame;
+/** How this gateway sees a topic; not sequenced. */
 export interface HealthFrame {
   type: 'health';
   topic: number;
@@ -244,6 +284,7 @@ export interface HealthFrame {
   /** Milliseconds since the topic's last update. */
   ageMs: number;
 }
+/** Updates that this client does not get. */
 export interface GapFrame {
   type: 'gap';
   topic: number;
@@ -252,6 +293,7 @@ export interface GapFrame {
   lastSeq: number;
   reason: GapReason;
 }
+/** What the client holds of the topic is void. */
 export interface ResetFrame {
   type: 'reset';
   topic: number;
@@ -259,11 +301,13 @@ export interface ResetFrame {
   seq: number;
   reason: ResetReason;
 }
+/** The subscription is over without the client having asked for it. */
 export interface EndFrame {
   type: 'end';
   topic: number;
   reason: EndReason;
 }
+/** An instrument, or news of one. */
 export interface InstrumentFrame {
   type: 'instrument';
   action: InstrumentAction;
@@ -274,6 +318,7 @@ export interface InstrumentFrame {
   lotSize: number;
 }
 
+/** Whatever the gateway sends. */
 export type Frame =
   | WelcomeFrame
   | AckFrame

@@ -59,6 +59,14 @@ function orNull(field: Field): Field {
   };
 }
 
+/** A field that may be missing. */
+function optional(field: Field): Field {
+  return {
+    write: asIs,
+    read: (value, scales) => (value === undefined ? undefined : field.read(value, scales)),
+  };
+}
+
 /** One of a list of names. In a list that may grow within v1, a name that is not known yet reads as `other`. */
 function oneOf(names: readonly string[], list: 'fixed' | 'growing'): Field {
   return {
@@ -128,6 +136,7 @@ const FIELDS: { readonly [T in Frame['type']]: FieldsOf<Extract<Frame, { type: T
       subscriptions: integer,
       heartbeatMs: integer,
       ageMsMax: integer,
+      stallMsMax: optional(integer),
     }),
   },
   ack: {
@@ -163,6 +172,7 @@ const FIELDS: { readonly [T in Frame['type']]: FieldsOf<Extract<Frame, { type: T
     stride: strideOfTopic,
     tickSize: price,
     lotSize: size,
+    group: optional(integer),
   },
   book: { ...STAMP, depth: integer, checksum: integer, parts, ...LEVELS },
   part: { ...RANGE, depth: integer, index: integer, count: integer, ...LEVELS },
@@ -221,7 +231,10 @@ function fieldsRead(
   out: Record<string, unknown>,
   scales: Scales,
 ): object {
-  for (const [name, field] of entries) out[name] = field.read(from[name], scales);
+  for (const [name, field] of entries) {
+    const value = field.read(from[name], scales);
+    if (value !== undefined) out[name] = value;
+  }
   return out;
 }
 

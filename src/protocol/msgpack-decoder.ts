@@ -22,8 +22,13 @@ import {
   type Stamp,
   type TopicFrame,
   TRADE_KINDS,
+  type WelcomeFrame,
 } from './frames.ts';
 import { ByteReader } from './reader.ts';
+
+/** Of books and topics, which may have one more. */
+const BOOK_ELEMENTS = 10;
+const TOPIC_ELEMENTS = 10;
 
 /** Elements that each type has at least; fewer is a malformed frame. */
 const ELEMENTS_MIN: Readonly<Record<number, number>> = {
@@ -34,8 +39,8 @@ const ELEMENTS_MIN: Readonly<Record<number, number>> = {
   [FrameType.heartbeat]: 4,
   [FrameType.pace]: 5,
   [FrameType.time]: 2,
-  [FrameType.topic]: 10,
-  [FrameType.book]: 10,
+  [FrameType.topic]: TOPIC_ELEMENTS,
+  [FrameType.book]: BOOK_ELEMENTS,
   [FrameType.quote]: 10,
   [FrameType.trade]: 11,
   [FrameType.status]: 8,
@@ -68,7 +73,8 @@ export class MsgpackDecoder implements Decoder {
       }
       if (elements < wanted) throw new DecodeError(`frame ${type} has ${elements} elements, not ${wanted}`);
       frames.push(this.frame(reader, type, elements));
-      const taken = type === FrameType.book && elements > wanted ? wanted + 1 : wanted;
+      const more = type === FrameType.book || type === FrameType.topic ? 1 : 0;
+      const taken = Math.min(elements, wanted + more);
       for (let i = taken; i < elements; i++) reader.skip();
     }
     return frames;
@@ -119,7 +125,7 @@ export class MsgpackDecoder implements Decoder {
         return { type: 'part', topic, fromSeq, seq, depth, index, count, stride, bids, asks: levels(r, stride) };
       }
       case FrameType.topic:
-        return this.topic(r);
+        return this.topic(r, elements);
       case FrameType.health:
         return { type: 'health', topic: r.integer(), status: growing(STATUSES, r.integer()), ageMs: r.integer() };
       case FrameType.gap:
@@ -154,14 +160,16 @@ export class MsgpackDecoder implements Decoder {
         };
         const fields = r.array();
         if (fields < 5) throw new DecodeError('the limits in the welcome are incomplete');
-        const limits = {
+        const limits: WelcomeFrame['limits'] = {
           requestBytes: r.integer(),
           symbolsPerRequest: r.integer(),
           subscriptions: r.integer(),
           heartbeatMs: r.integer(),
           ageMsMax: r.integer(),
         };
-        for (let i = 5; i < fields; i++) r.skip();
+        const stallMsMax = fields > 5 ? r.naturalOrSkip() : undefined;
+        if (stallMsMax !== undefined) limits.stallMsMax = stallMsMax;
+        for (let i = 6; i < fields; i++) r.skip();
         return { ...welcome, limits };
       }
       case FrameType.heartbeat:
@@ -228,7 +236,7 @@ export class MsgpackDecoder implements Decoder {
     return stride;
   }
 
-  private topic(r: ByteReader): TopicFrame {
+  private topic(r: ByteReader, elements: number): TopicFrame {
     const frame: TopicFrame = {
       type: 'topic',
       topic: r.integer(),
@@ -241,6 +249,8 @@ export class MsgpackDecoder implements Decoder {
       tickSize: r.integer(),
       lotSize: r.integer(),
     };
+    const group = elements > TOPIC_ELEMENTS ? r.naturalOrSkip() : undefined;
+    if (group !== undefined) frame.group = group;
     if (frame.stride !== 2 && frame.stride !== 3) throw new DecodeError(`a stride of ${frame.stride}`);
     this.strides.set(frame.topic, frame.stride);
     return frame;

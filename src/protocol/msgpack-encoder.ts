@@ -26,8 +26,7 @@ export function encodeMsgpack(w: ByteWriter, frame: Frame): void {
     case 'book':
       return book(w, frame);
     case 'time':
-      w.array(2);
-      w.integer(FrameType.time);
+      head(w, 2, FrameType.time);
       return w.integer(frame.timeUs);
     case 'quote':
       stamp(w, 10, FrameType.quote, frame);
@@ -50,8 +49,7 @@ export function encodeMsgpack(w: ByteWriter, frame: Frame): void {
     case 'part':
       return part(w, frame);
     case 'topic':
-      w.array(10);
-      w.integer(FrameType.topic);
+      head(w, frame.group === undefined ? 10 : 11, FrameType.topic);
       w.integer(frame.topic);
       w.string(frame.channel);
       w.string(frame.symbol);
@@ -60,34 +58,30 @@ export function encodeMsgpack(w: ByteWriter, frame: Frame): void {
       w.integer(frame.sizeScale);
       w.integer(frame.stride);
       w.integer(frame.tickSize);
-      return w.integer(frame.lotSize);
+      w.integer(frame.lotSize);
+      return optional(w, frame.group);
     case 'health':
-      w.array(4);
-      w.integer(FrameType.health);
+      head(w, 4, FrameType.health);
       w.integer(frame.topic);
       w.integer(numberOf(STATUSES, frame.status));
       return w.integer(frame.ageMs);
     case 'gap':
-      w.array(5);
-      w.integer(FrameType.gap);
+      head(w, 5, FrameType.gap);
       w.integer(frame.topic);
       w.integer(frame.firstSeq);
       w.integer(frame.lastSeq);
       return w.integer(numberOf(GAP_REASONS, frame.reason));
     case 'reset':
-      w.array(4);
-      w.integer(FrameType.reset);
+      head(w, 4, FrameType.reset);
       w.integer(frame.topic);
       w.integer(frame.seq);
       return w.integer(numberOf(RESET_REASONS, frame.reason));
     case 'end':
-      w.array(3);
-      w.integer(FrameType.end);
+      head(w, 3, FrameType.end);
       w.integer(frame.topic);
       return w.integer(numberOf(END_REASONS, frame.reason));
     case 'instrument':
-      w.array(7);
-      w.integer(FrameType.instrument);
+      head(w, 7, FrameType.instrument);
       w.integer(numberOf(INSTRUMENT_ACTIONS, frame.action));
       w.string(frame.symbol);
       w.integer(frame.priceScale);
@@ -95,41 +89,37 @@ export function encodeMsgpack(w: ByteWriter, frame: Frame): void {
       w.integer(frame.tickSize);
       return w.integer(frame.lotSize);
     case 'welcome':
-      w.array(6);
-      w.integer(FrameType.welcome);
+      head(w, 6, FrameType.welcome);
       w.string(frame.version);
       w.string(frame.server);
       w.string(frame.session);
       w.integer(frame.timeUs);
-      w.array(5);
+      w.array(frame.limits.stallMsMax === undefined ? 5 : 6);
       w.integer(frame.limits.requestBytes);
       w.integer(frame.limits.symbolsPerRequest);
       w.integer(frame.limits.subscriptions);
       w.integer(frame.limits.heartbeatMs);
-      return w.integer(frame.limits.ageMsMax);
+      w.integer(frame.limits.ageMsMax);
+      return optional(w, frame.limits.stallMsMax);
     case 'ack':
       return ack(w, frame);
     case 'error':
-      w.array(5);
-      w.integer(FrameType.error);
+      head(w, 5, FrameType.error);
       w.integerOrNil(frame.id);
       w.string(frame.code);
       w.string(frame.message);
       return w.string(frame.action);
     case 'pong':
-      w.array(3);
-      w.integer(FrameType.pong);
+      head(w, 3, FrameType.pong);
       w.integer(frame.id);
       return w.integer(frame.timeUs);
     case 'heartbeat':
-      w.array(4);
-      w.integer(FrameType.heartbeat);
+      head(w, 4, FrameType.heartbeat);
       w.integer(frame.timeUs);
       w.integerOrNil(frame.roundTripMs);
       return w.integer(frame.lagMs);
     case 'pace':
-      w.array(5);
-      w.integer(FrameType.pace);
+      head(w, 5, FrameType.pace);
       w.integer(numberOf(PACES, frame.pace));
       w.integer(frame.priority);
       w.integer(frame.intervalMs);
@@ -163,8 +153,7 @@ function book(w: ByteWriter, frame: BookFrame): void {
 }
 
 function part(w: ByteWriter, frame: PartFrame): void {
-  w.array(9);
-  w.integer(FrameType.part);
+  head(w, 9, FrameType.part);
   w.integer(frame.topic);
   w.integer(frame.seq);
   w.integer(frame.seq - frame.fromSeq);
@@ -175,14 +164,24 @@ function part(w: ByteWriter, frame: PartFrame): void {
   levels(w, frame.asks);
 }
 
+/** What every frame begins with: how many elements it has, and the number of its type. */
+function head(w: ByteWriter, elements: number, type: number): void {
+  w.array(elements);
+  w.integer(type);
+}
+
+/** A last element that is left out where there is none. */
+function optional(w: ByteWriter, value: number | undefined): void {
+  if (value !== undefined) w.integer(value);
+}
+
 function levels(w: ByteWriter, flat: readonly number[]): void {
   w.array(flat.length);
   w.integers(flat, flat.length);
 }
 
 function ack(w: ByteWriter, frame: AckFrame): void {
-  w.array(5);
-  w.integer(FrameType.ack);
+  head(w, 5, FrameType.ack);
   w.integer(frame.id);
   w.string(frame.op);
   w.array(frame.accepted.length);

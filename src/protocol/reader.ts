@@ -62,6 +62,14 @@ export class ByteReader {
     return this.nil() ? null : this.integer();
   }
 
+  /** A value that came to a frame later: an integer from 0 on; anything else is passed over, as unknown elements are. */
+  naturalOrSkip(): number | undefined {
+    const head = this.bytes[this.at] ?? 0;
+    if (head < 0x80 || (head >= 0xcc && head <= 0xcf)) return this.integer();
+    this.skip();
+    return undefined;
+  }
+
   /** Whether the next value is nil, which it then takes. */
   nil(): boolean {
     if (this.bytes[this.at] !== 0xc0) return false;

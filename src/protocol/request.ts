@@ -5,7 +5,7 @@ import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { DecodeError } from './codec.ts';
 import { type ErrorCode, type Fault, fault } from './errors.ts';
-import { CHANNELS, DEPTHS, MODES } from './frames.ts';
+import { CHANNELS, DEPTHS, GROUP_MAX, MODES } from './frames.ts';
 import { unpackAll } from './unpack.ts';
 
 const id = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
@@ -13,6 +13,8 @@ const channel = Type.Enum([...CHANNELS]);
 const symbols = Type.Array(Type.String({ maxLength: 64 }), { minItems: 1 });
 const seq = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const depth = Type.Enum([...DEPTHS]);
+/** Ticks that a level of a grouped book sums up. */
+const group = Type.Optional(Type.Integer({ minimum: 0, maximum: GROUP_MAX }));
 
 /** Where a client stands: it holds the best `depth` levels (0: all) of the topic's `epoch` at `seq`. */
 const CursorSchema = Type.Object({ epoch: seq, seq, depth: Type.Optional(depth) }, { additionalProperties: false });
@@ -24,6 +26,7 @@ const SCHEMAS = {
       id,
       channel,
       symbols,
+      group,
       depth: Type.Optional(depth),
       interval: Type.Optional(Type.Number({ minimum: 0, maximum: 60_000 })),
       mode: Type.Optional(Type.Enum([...MODES])),
@@ -34,8 +37,11 @@ const SCHEMAS = {
     },
     { additionalProperties: false },
   ),
-  unsubscribe: Type.Object({ op: Type.Literal('unsubscribe'), id, channel, symbols }, { additionalProperties: false }),
-  resync: Type.Object({ op: Type.Literal('resync'), id, channel, symbols }, { additionalProperties: false }),
+  unsubscribe: Type.Object(
+    { op: Type.Literal('unsubscribe'), id, channel, symbols, group },
+    { additionalProperties: false },
+  ),
+  resync: Type.Object({ op: Type.Literal('resync'), id, channel, symbols, group }, { additionalProperties: false }),
   instruments: Type.Object(
     { op: Type.Literal('instruments'), id, watch: Type.Optional(Type.Boolean()) },
     { additionalProperties: false },
@@ -49,6 +55,10 @@ const SCHEMAS = {
     },
     { additionalProperties: false },
   ),
+  demo: Type.Object(
+    { op: Type.Literal('demo'), id, stallMs: Type.Integer({ minimum: 0, maximum: 60_000 }) },
+    { additionalProperties: false },
+  ),
   ping: Type.Object({ op: Type.Literal('ping'), id }, { additionalProperties: false }),
 };
 
@@ -60,6 +70,7 @@ export type UnsubscribeRequest = Static<typeof SCHEMAS.unsubscribe>;
 export type ResyncRequest = Static<typeof SCHEMAS.resync>;
 export type InstrumentsRequest = Static<typeof SCHEMAS.instruments>;
 export type LimitRequest = Static<typeof SCHEMAS.limit>;
+export type DemoRequest = Static<typeof SCHEMAS.demo>;
 export type PingRequest = Static<typeof SCHEMAS.ping>;
 export type Request =
   | SubscribeRequest
@@ -67,6 +78,7 @@ export type Request =
   | ResyncRequest
   | InstrumentsRequest
   | LimitRequest
+  | DemoRequest
   | PingRequest;
 
 /** A request that can't be carried out, with its id where that could be read. */
@@ -83,6 +95,7 @@ const compiled = Object.fromEntries(
 const CODE_OF_FIELD: ReadonlyMap<string, ErrorCode> = new Map([
   ['channel', 'unknown-channel'],
   ['depth', 'bad-depth'],
+  ['group', 'bad-group'],
   ['interval', 'bad-interval'],
   ['mode', 'bad-mode'],
 ]);

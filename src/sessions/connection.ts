@@ -16,6 +16,7 @@ import type { ConnectionCounters } from './counters.ts';
 import type { Block } from './flow.ts';
 import type { Rung } from './ladder.ts';
 import { Pacing } from './pacing.ts';
+import type { PatternSubscription } from './patterns.ts';
 import { SendQueue } from './send-queue.ts';
 import type { Window } from './window.ts';
 
@@ -52,6 +53,8 @@ export class Connection extends Recipient {
   readonly id: string;
   readonly address: string;
   readonly subscriptions = new Map<string, Subscription>();
+  /** Wildcards and sets that are subscribed to, by their names, as `book:BTC-*`. */
+  readonly patterns = new Map<string, PatternSubscription>();
   /** Whether instrument events are wanted. */
   watchesInstruments = false;
   closed = false;
@@ -163,7 +166,7 @@ export class Connection extends Recipient {
   /** The connection no longer has this subscription; the topic has been left already or ended. */
   forget(subscription: Subscription): void {
     this.queue.delete(subscription);
-    this.subscriptions.delete(keyOf(subscription));
+    this.subscriptions.delete(subscription.topic.name);
   }
 
   /** The client's wishes as to how it is served; what is left out stays. */
@@ -172,6 +175,11 @@ export class Connection extends Recipient {
     if (wishes.maxBytesPerSec === undefined) return;
     this.clientBytesPerSec = wishes.maxBytesPerSec;
     this.queue.allow(this.bytesPerSecMax, this.options.clock.nowMs());
+  }
+
+  /** Nothing is sent for so long, as if the link had stalled; 0 ends it. */
+  stall(forMs: number): void {
+    if (!this.closed) this.queue.stall(forMs);
   }
 
   /** What a new subscription gets at the present pace, of what it asks for. */
@@ -244,6 +252,7 @@ export class Connection extends Recipient {
       topics.release(subscription.topic);
     }
     this.subscriptions.clear();
+    this.patterns.clear();
   }
 
   private measure(nowMs: number, spanMs: number): void {
@@ -276,8 +285,4 @@ export class Connection extends Recipient {
     this.shut();
     socket.end(code, reason);
   }
-}
-
-function keyOf({ topic }: Subscription): string {
-  return `${topic.channel}:${topic.symbol}`;
 }

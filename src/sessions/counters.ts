@@ -18,7 +18,7 @@ export interface ConnectionCounters {
 
 export function connectionCounters(): ConnectionCounters {
   return {
-    blocked: { socket: 0, window: 0, budget: 0 },
+    blocked: { socket: 0, window: 0, budget: 0, demo: 0 },
     resumed: 0,
     pumps: 0,
     pings: 0,

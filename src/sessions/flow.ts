@@ -7,8 +7,8 @@ import { type Lanes, messageBytes } from '../topics/lanes.ts';
 import { Budget } from './budget.ts';
 import { Window } from './window.ts';
 
-/** `socket`: it buffers. `window`: too much is unanswered. `budget`: too much was sent of late. */
-export type Block = 'socket' | 'window' | 'budget';
+/** `socket`: it buffers. `window`: too much is unanswered. `budget`: too much was sent of late. `demo`: the client wants to see it. */
+export type Block = 'socket' | 'window' | 'budget' | 'demo';
 
 /** Control frames may pass a full window by this much: enough to say why nothing else comes. */
 const CONTROL_RESERVE_BYTES = 4_096;

@@ -45,6 +45,7 @@ export class SendQueue {
   /** Subscriptions that need an answer of their own. */
   private readonly behind = new Rotation();
   private budgetTimer: Timer | null = null;
+  private stallTimer: Timer | null = null;
   /** How long it was blocked, up to the last time that it was asked for, and since then. */
   private countedMs: number;
   private blockedMs = 0;
@@ -138,7 +139,7 @@ export class SendQueue {
 
   /** Sends what waits, as far as that goes. */
   pump(nowUs: number, nowMs: number): void {
-    if (this.ended || this.block === 'socket') return;
+    if (this.ended || this.mute) return;
     this.options.counters.pumps += 1;
     this.message.begin();
     this.pumpControl(nowMs);
@@ -152,7 +153,7 @@ export class SendQueue {
 
   /** Sends the control frames that wait, where the socket still takes them. */
   sendControl(): void {
-    if (this.ended || this.block === 'socket') return;
+    if (this.ended || this.mute) return;
     const nowMs = this.options.clock.nowMs();
     this.message.begin();
     this.pumpControl(nowMs);
@@ -173,6 +174,24 @@ export class SendQueue {
     return true;
   }
 
+  /** Nothing is sent for so long, as if the link had stalled; 0 ends it. A socket that stalls by itself is left to it. */
+  stall(forMs: number): void {
+    this.sendControl();
+    this.stallTimer?.cancel();
+    this.stallTimer = null;
+    if (this.ended || this.block === 'socket') return;
+    const { clock, timers } = this.options;
+    if (forMs === 0) {
+      if (this.block === 'demo') this.resume(clock.nowMs());
+      return;
+    }
+    this.stop('demo', clock.nowMs(), true);
+    this.stallTimer = timers.after(forMs, () => {
+      this.stallTimer = null;
+      if (!this.ended && this.block === 'demo') this.resume(clock.nowMs());
+    });
+  }
+
   /** A ping for a link that had none for long. */
   ping(nowMs: number): void {
     if (this.block !== 'socket') this.taken(this.flow.ping(nowMs), true);
@@ -184,6 +203,12 @@ export class SendQueue {
     this.control.clear();
     this.behind.clear();
     this.budgetTimer?.cancel();
+    this.stallTimer?.cancel();
+  }
+
+  /** Whether not even control frames go out. */
+  private get mute(): boolean {
+    return this.block === 'socket' || this.block === 'demo';
   }
 
   private wake(): void {

@@ -3,6 +3,7 @@
 
 import type { Instrument, InstrumentEvent, Instruments } from '../market/instrument.ts';
 import { isSymbol } from '../market/instrument.ts';
+import { isPattern, type SymbolSets } from '../market/sets.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type Fault, fault } from '../protocol/errors.ts';
 import {
@@ -13,9 +14,11 @@ import {
   PROTOCOL_VERSION,
   type Refused,
   roundIntervalMs,
+  topicName,
 } from '../protocol/frames.ts';
 import {
   type BadRequest,
+  type DemoRequest,
   type Request,
   type ResyncRequest,
   readMessage,
@@ -28,6 +31,7 @@ import { PRIORITY_DEFAULT, Subscription } from '../topics/subscription.ts';
 import type { Topics } from '../topics/topics.ts';
 import type { ViewShape } from '../topics/view.ts';
 import type { Connection } from './connection.ts';
+import { broughtBy, Patterns } from './patterns.ts';
 
 export interface SessionLimits {
   readonly requestBytesMax: number;
@@ -35,10 +39,13 @@ export interface SessionLimits {
   readonly subscriptionsMax: number;
   readonly heartbeatMs: number;
   readonly ageMsMax: number;
+  /** How long a client may stall its own connection; 0: not at all. */
+  readonly stallMsMax: number;
 }
 
 export interface SessionOptions {
   readonly instruments: Instruments;
+  readonly sets: SymbolSets;
   readonly topics: Topics;
   readonly flush: Flush;
   readonly clock: Clock;
@@ -52,7 +59,22 @@ export interface SessionOptions {
 type Outcome = Omit<Accepted, 'symbol'> | Fault;
 
 export class Sessions {
-  constructor(private readonly options: SessionOptions) {}
+  private readonly patterns: Patterns;
+
+  constructor(private readonly options: SessionOptions) {
+    const { instruments, sets, limits } = options;
+    this.patterns = new Patterns({
+      instruments,
+      sets,
+      subscriptionsMax: limits.subscriptionsMax,
+      subscribe: (connection, { request, shape, name }, symbol) => {
+        const outcome = this.subscribeTo(connection, request, shape, symbol, name);
+        return 'code' in outcome ? outcome : null;
+      },
+      leave: (connection, subscription) => this.leave(connection, subscription),
+      onRefused: (connection, refused) => this.refuse(connection, { id: null, fault: refused }),
+    });
+  }
 
   welcome(connection: Connection): void {
     const { clock, limits, server } = this.options;
@@ -68,6 +90,7 @@ export class Sessions {
         subscriptions: limits.subscriptionsMax,
         heartbeatMs: limits.heartbeatMs,
         ageMsMax: limits.ageMsMax,
+        ...(limits.stallMsMax === 0 ? {} : { stallMsMax: limits.stallMsMax }),
       },
     });
   }
@@ -95,11 +118,17 @@ export class Sessions {
     }
   }
 
-  /** Tells the connections that watch instruments. */
+  /** Tells the connections that watch instruments; a new one is brought to those whose patterns describe it. */
   instrumentChanged(connections: Iterable<Connection>, { action, instrument }: InstrumentEvent): void {
     for (const connection of connections) {
       if (connection.watchesInstruments) connection.tell(instrumentFrame(action, instrument));
+      if (action === 'listed' && connection.patterns.size > 0) this.patterns.listed(connection, instrument.symbol);
     }
+  }
+
+  /** Gives the connections that subscribe to a set what it holds now. */
+  setChanged(connections: Iterable<Connection>, name: string): void {
+    for (const connection of connections) if (connection.patterns.size > 0) this.patterns.setChanged(connection, name);
   }
 
   /** Each is looked up when its frame is made: one that was delisted meanwhile is passed over. */
@@ -116,9 +145,9 @@ export class Sessions {
       case 'subscribe':
         return this.subscribe(connection, request);
       case 'unsubscribe':
-        return this.eachHeld(connection, request, (subscription) => this.leave(connection, subscription));
+        return this.unsubscribe(connection, request);
       case 'resync':
-        return this.eachHeld(connection, request, (subscription) => this.startOver(subscription));
+        return this.resync(connection, request);
       case 'instruments':
         connection.watchesInstruments = request.watch ?? false;
         connection.tell({ type: 'ack', id: request.id, op: request.op, accepted: [], refused: [] });
@@ -126,32 +155,84 @@ export class Sessions {
       case 'limit':
         connection.limit(request);
         return connection.tell({ type: 'ack', id: request.id, op: request.op, accepted: [], refused: [] });
+      case 'demo':
+        return this.stall(connection, request);
       case 'ping':
         return connection.tell({ type: 'pong', id: request.id, timeUs: this.options.clock.nowUs() });
     }
   }
 
+  private stall(connection: Connection, { id, op, stallMs }: DemoRequest): void {
+    const { stallMsMax } = this.options.limits;
+    if (stallMsMax === 0 || stallMs > stallMsMax) {
+      const detail = stallMsMax === 0 ? undefined : `at most ${stallMsMax} ms`;
+      return this.refuse(connection, { id, fault: fault('no-demo', detail) });
+    }
+    // The answer goes out first: a stalled connection is sent nothing.
+    connection.tell({ type: 'ack', id, op, accepted: [], refused: [] });
+    connection.stall(stallMs);
+  }
+
   private subscribe(connection: Connection, request: SubscribeRequest): void {
     const shape = shapeOf(request, connection);
     if ('code' in shape) return this.refuse(connection, { id: request.id, fault: shape });
-    this.eachSymbol(connection, request, (symbol) => this.subscribeTo(connection, request, shape, symbol));
+    this.eachSymbol(connection, request, (symbol) => {
+      if (!isPattern(symbol)) return this.subscribeTo(connection, request, shape, symbol, null);
+      return this.patterns.subscribe(connection, request, shape, symbol) ?? ofPattern(shape);
+    });
   }
 
-  private subscribeTo(connection: Connection, request: SubscribeRequest, shape: ViewShape, symbol: string): Outcome {
+  private unsubscribe(connection: Connection, request: UnsubscribeRequest): void {
+    this.eachSymbol(connection, request, (symbol) => {
+      if (!isPattern(symbol)) {
+        return this.withHeld(connection, request, symbol, (subscription) => this.leave(connection, subscription));
+      }
+      const asked = this.patterns.find(connection, request, symbol);
+      if ('code' in asked) return asked;
+      this.patterns.end(connection, asked);
+      return ofPattern(asked.shape);
+    });
+  }
+
+  private resync(connection: Connection, request: ResyncRequest): void {
+    this.eachSymbol(connection, request, (symbol) => {
+      if (!isPattern(symbol)) {
+        return this.withHeld(connection, request, symbol, (subscription) => this.startOver(subscription));
+      }
+      const asked = this.patterns.find(connection, request, symbol);
+      if ('code' in asked) return asked;
+      for (const subscription of broughtBy(connection, asked.name)) this.startOver(subscription);
+      return ofPattern(asked.shape);
+    });
+  }
+
+  /** `pattern`: what brings it; null where the client asks for the symbol itself. */
+  private subscribeTo(
+    connection: Connection,
+    request: SubscribeRequest,
+    shape: ViewShape,
+    symbol: string,
+    pattern: string | null,
+  ): Outcome {
     const { topics, limits, flush } = this.options;
     if (!isSymbol(symbol)) return fault('bad-symbol', symbol.slice(0, 48));
-    let subscription = connection.subscriptions.get(`${request.channel}:${symbol}`);
+    let subscription = connection.subscriptions.get(topicName(request.channel, symbol, request.group));
     if (subscription === undefined) {
       if (connection.subscriptions.size >= limits.subscriptionsMax) {
         return fault('too-many-subscriptions', `at most ${limits.subscriptionsMax}`);
       }
-      const topic = topics.acquire(request.channel, symbol);
+      const { group = 0 } = request;
+      const instrument = this.options.instruments.get(symbol);
+      if (instrument !== undefined && !Number.isSafeInteger(instrument.tickSize * group)) {
+        return fault('bad-group', `${group} ticks of ${instrument.tickSize} are beyond 2^53`);
+      }
+      const topic = topics.acquire(request.channel, symbol, group);
       if (topic === undefined) return fault('unknown-symbol', symbol);
       const priority = request.priority ?? PRIORITY_DEFAULT;
       const view = topic.view(connection.paced(request.channel, shape, priority));
       subscription = new Subscription(connection, topic, view, shape, priority);
       topic.add(subscription);
-      connection.subscriptions.set(`${request.channel}:${symbol}`, subscription);
+      connection.subscriptions.set(topic.name, subscription);
       subscription.last = request.last ?? 0;
     } else {
       const changesOver = subscription.merging || subscription.asked.mode === 'live';
@@ -159,6 +240,7 @@ export class Sessions {
       subscription.priority = request.priority ?? subscription.priority;
       connection.reshape(subscription, shape);
     }
+    subscription.pattern = pattern;
     const { cursor: cursors = {} } = request;
     const cursor = Object.hasOwn(cursors, symbol) ? cursors[symbol] : undefined;
     if (cursor !== undefined) this.moveTo(subscription, { depth: shape.depth, ...cursor });
@@ -190,18 +272,17 @@ export class Sessions {
     this.options.topics.release(subscription.topic);
   }
 
-  private eachHeld(
+  private withHeld(
     connection: Connection,
     request: UnsubscribeRequest | ResyncRequest,
+    symbol: string,
     run: (subscription: Subscription) => void,
-  ): void {
-    this.eachSymbol(connection, request, (symbol) => {
-      const subscription = connection.subscriptions.get(`${request.channel}:${symbol}`);
-      if (subscription === undefined) return fault('not-subscribed', symbol.slice(0, 48));
-      run(subscription);
-      const { topic, asked } = subscription;
-      return { topic: topic.id, depth: asked.depth, intervalMs: asked.intervalMs, mode: asked.mode };
-    });
+  ): Outcome {
+    const subscription = connection.subscriptions.get(topicName(request.channel, symbol, request.group));
+    if (subscription === undefined) return fault('not-subscribed', symbol.slice(0, 48));
+    run(subscription);
+    const { topic, asked } = subscription;
+    return { topic: topic.id, depth: asked.depth, intervalMs: asked.intervalMs, mode: asked.mode };
   }
 
   /** Acknowledges first in the queue, since the frames that follow from it come at the end of the turn. */
@@ -240,12 +321,20 @@ function instrumentFrame(
   return { type: 'instrument', action, symbol, priceScale, sizeScale, tickSize, lotSize };
 }
 
+/** A pattern has no topic of its own: those that it brings are announced one by one. */
+function ofPattern({ depth, intervalMs, mode }: ViewShape): Outcome {
+  return { topic: 0, depth, intervalMs, mode };
+}
+
 /** What the request asks for, or why that can't be. */
 function shapeOf(request: SubscribeRequest, { codec }: Connection): ViewShape | Fault {
   const mode: Mode = request.mode ?? 'live';
   const depth = request.depth ?? 0;
   const intervalMs = roundIntervalMs(request.interval ?? 0);
   if (request.channel !== 'book' && depth !== 0) return fault('bad-depth', `${request.channel} has no depth`);
+  const { group = 0 } = request;
+  if (group > 0 && request.channel !== 'book') return fault('bad-group', `${request.channel} has no levels`);
+  if (group > 0 && mode === 'raw') return fault('bad-group', 'raw books are not grouped');
   if (mode === 'raw' && depth !== 0) return fault('bad-depth', 'raw books are full');
   if (mode === 'raw' && intervalMs !== 0) return fault('bad-mode', 'raw takes no interval');
   if (request.last !== undefined && request.channel !== 'trade') return fault('bad-request', 'last is for trades');

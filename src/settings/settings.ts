@@ -99,6 +99,14 @@ export const SETTINGS = {
     max: 1_000_000_000,
     about: 'Bytes a second that a connection gets at most; clients may ask for less. 0: as fast as its link is.',
   },
+  stallMsMax: {
+    env: 'TICKWIRE_STALL_MS_MAX',
+    default: 0,
+    min: 0,
+    max: 60_000,
+    about:
+      'How long a client may stall its own connection, to see it heal. 0: not at all; `serve --demo` allows 20,000.',
+  },
   publishBytesMax: {
     env: 'TICKWIRE_PUBLISH_BYTES_MAX',
     default: 4_194_304,
@@ -112,6 +120,13 @@ export const SETTINGS = {
     min: 1,
     max: 100_000,
     about: 'Updates in one publish request: keeps the work of one call short.',
+  },
+  publishCreditsMax: {
+    env: 'TICKWIRE_PUBLISH_CREDITS_MAX',
+    default: 10_000,
+    min: 1,
+    max: 100_000,
+    about: 'Updates that a publisher on a WebSocket may have unacknowledged: bounds the answers that wait for it.',
   },
   instrumentsMax: {
     env: 'TICKWIRE_INSTRUMENTS_MAX',
@@ -255,6 +270,11 @@ export function capturesFolder(environment: Readonly<Record<string, string | und
 export function gatewayUrl(environment: Readonly<Record<string, string | undefined>> = process.env): string {
   const { port } = SETTINGS;
   return environment.TICKWIRE_URL || `http://127.0.0.1:${environment[port.env] || port.default}`;
+}
+
+/** What `publish` brings to a gateway that has a token; empty for none. */
+export function publishToken(environment: Readonly<Record<string, string | undefined>> = process.env): string {
+  return environment[SETTINGS.publishToken.env] ?? '';
 }
 
 /** What the terminal can do. `color` is off where NO_COLOR (https://no-color.org) is set, `screen` where TERM is dumb. */

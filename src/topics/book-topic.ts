@@ -1,10 +1,11 @@
-// Owns the book channel: a Book of its own, asked for differences at any depth.
-// Invariant: every frame's checksum is that of the best `depth` levels at its seq.
+// Owns the book channel: a Book of its own, asked for differences at any depth, and followed by what is derived from it.
+// Invariant: followers are told of every change, after it.
 
 import type { Entry, TopicState } from '../bus/bus.ts';
 import { Book } from '../market/book.ts';
 import { LEVEL_STRIDE, type Update } from '../market/update.ts';
 import type { BookFrame, FlatLevels } from '../protocol/frames.ts';
+import { bookFrame, showsNothing } from './book-frame.ts';
 import { StateTopic } from './state-topic.ts';
 
 /** Told after each change of the book; the derived quote. */
@@ -14,23 +15,6 @@ export interface BookFollower {
   bookChanged(book: Book, source: BookTopic, nowMs: number): void;
   bookRestarted(book: Book, source: BookTopic, nowMs: number): void;
 }
-
-/** `differenceFrame` fills this one: it is encoded before the next is asked for. */
-const frame = {
-  type: 'book' as const,
-  topic: 0,
-  fromSeq: 0,
-  seq: 0,
-  exchangeUs: null as number | null,
-  publishUs: 0,
-  gatewayUs: 0,
-  depth: 0,
-  checksum: 0,
-  stride: 2,
-  bids: [] as number[],
-  asks: [] as number[],
-  parts: 0,
-};
 
 export class BookTopic extends StateTopic {
   book = new Book(this.limits.tombstonesMax);
@@ -85,22 +69,11 @@ export class BookTopic extends StateTopic {
   }
 
   protected override differenceFrame(fromSeq: number, held: number, depth: number, gatewayUs: number): BookFrame {
-    frame.topic = this.id;
-    frame.fromSeq = fromSeq;
-    frame.seq = this.seq;
-    frame.exchangeUs = this.exchangeUs;
-    frame.publishUs = this.publishUs;
-    frame.gatewayUs = gatewayUs;
-    frame.depth = depth;
-    frame.stride = this.stride;
-    if (fromSeq === 0) this.book.top(depth, frame);
-    else this.book.since(fromSeq, held, depth, frame);
-    frame.checksum = this.book.checksum(depth);
-    return frame;
+    return bookFrame(this, this.book, fromSeq, held, depth, gatewayUs);
   }
 
   protected override isEmpty(made: BookFrame): boolean {
-    return made.bids.length === 0 && made.asks.length === 0;
+    return showsNothing(made);
   }
 
   /** A delta goes out as it came; a snapshot as what it changed. */

@@ -23,11 +23,8 @@ export class QuoteTopic extends StateTopic implements BookFollower {
   bookRestarted(book: Book, source: BookTopic, nowMs: number): void {
     this.restart(source.epoch);
     this.ready = true;
-    this.seq = source.seq;
+    this.takeStamps(source, nowMs);
     this.bookSeq = source.seq;
-    this.exchangeUs = source.exchangeUs;
-    this.publishUs = source.publishUs;
-    this.updatedAtMs = nowMs;
     this.quote = quoteOf(book);
   }
 

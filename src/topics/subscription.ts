@@ -24,6 +24,8 @@ export class Subscription {
   served = 0;
   /** When it was answered last by itself. */
   answeredMs = 0;
+  /** The wildcard or set that brought it, as `book:BTC-*`; null where it was asked for by name. */
+  pattern: string | null = null;
   /** Events of the past that a first answer brings, where there is no cursor. */
   last = 0;
   /** Frames about the topic that go out before its next data. */

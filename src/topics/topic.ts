@@ -6,7 +6,15 @@ import type { Entry, TopicState } from '../bus/bus.ts';
 import { TOMBSTONES_MAX } from '../market/book.ts';
 import type { Instrument } from '../market/instrument.ts';
 import type { TopicContext } from '../protocol/codec.ts';
-import type { Channel, ChannelFrame, ResetReason, Stamp, Status, TopicFrame } from '../protocol/frames.ts';
+import {
+  type Channel,
+  type ChannelFrame,
+  type ResetReason,
+  type Stamp,
+  type Status,
+  type TopicFrame,
+  topicName,
+} from '../protocol/frames.ts';
 import type { ByteWriter } from '../protocol/writer.ts';
 import { ANSWER_KINDS, type Answer, type AnswerKind } from './answer.ts';
 import { type Chunk, joinChunks } from './chunks.ts';
@@ -69,7 +77,14 @@ export abstract class Topic {
     protected readonly turn: Turn,
     readonly counters: AnswerCounters,
     protected readonly limits: TopicLimits = TOPIC_LIMITS,
+    /** Ticks that each level of a grouped book sums up; 0: not grouped. */
+    readonly group = 0,
   ) {}
+
+  /** `book:BTC-USD`, `book@10:BTC-USD`. */
+  get name(): string {
+    return topicName(this.channel, this.symbol, this.group);
+  }
 
   get symbol(): string {
     return this.instrument.symbol;
@@ -96,9 +111,10 @@ export abstract class Topic {
   }
 
   get frame(): TopicFrame {
-    const { id, epoch } = this;
+    const { id, epoch, group } = this;
     const { tickSize, lotSize } = this.instrument;
-    return { type: 'topic', topic: id, epoch, ...this.context, tickSize, lotSize };
+    const frame = { type: 'topic' as const, topic: id, epoch, ...this.context, tickSize, lotSize };
+    return group === 0 ? frame : { ...frame, tickSize: tickSize * group, group };
   }
 
   get users(): number {
@@ -248,6 +264,14 @@ export abstract class Topic {
     if (this.cache.size > 0) this.cache.clear();
     if (this.ring !== null) this.ring.push(fromSeq, this.ringFrame(fromSeq));
     for (const view of this.promptViews) this.turn.due(view);
+  }
+
+  /** Derived from `source`, it is at its seq. */
+  protected takeStamps(source: Topic, nowMs: number): void {
+    this.seq = source.seq;
+    this.exchangeUs = source.exchangeUs;
+    this.publishUs = source.publishUs;
+    this.updatedAtMs = nowMs;
   }
 
   protected stamp(fromSeq: number, gatewayUs: number): Stamp {

@@ -4,9 +4,10 @@
 import type { Bus, BusListener, Entry } from '../bus/bus.ts';
 import type { Instrument, InstrumentEvent, Instruments } from '../market/instrument.ts';
 import type { Clock, Timer, Timers } from '../ports/clock.ts';
-import type { Channel } from '../protocol/frames.ts';
+import { type Channel, topicName } from '../protocol/frames.ts';
 import { BookTopic } from './book-topic.ts';
 import type { Flush } from './flush.ts';
+import { GroupedTopic } from './grouped-topic.ts';
 import { QuoteTopic } from './quote-topic.ts';
 import { StatusTopic } from './status-topic.ts';
 import { AnswerCounters, TOPIC_LIMITS, type Topic, type TopicLimits } from './topic.ts';
@@ -46,6 +47,8 @@ export class Topics {
   private nextId = 1;
   private healthTimer: Timer | null = null;
   private readonly ids = new Map<string, number>();
+  /** Symbols whose feed has lost the source's book. */
+  private readonly doubted = new Set<string>();
   private readonly limits: TopicLimits;
 
   constructor(private readonly options: TopicsOptions) {
@@ -62,18 +65,18 @@ export class Topics {
   }
 
   /** The topic if it is open. */
-  peek(channel: Channel, symbol: string): Topic | undefined {
-    return this.open.get(`${channel}:${symbol}`)?.topic;
+  peek(channel: Channel, symbol: string, group = 0): Topic | undefined {
+    return this.open.get(topicName(channel, symbol, group))?.topic;
   }
 
   /** The topic of a listed instrument; it loads by itself. Whoever takes it calls `release` when it has left. */
-  acquire(channel: Channel, symbol: string): Topic | undefined {
+  acquire(channel: Channel, symbol: string, group = 0): Topic | undefined {
     const instrument = this.options.instruments.get(symbol);
     if (instrument === undefined) return undefined;
-    const key = `${channel}:${symbol}`;
+    const key = topicName(channel, symbol, group);
     let held = this.open.get(key);
     if (held === undefined) {
-      held = this.start(channel, instrument, key);
+      held = this.start(channel, instrument, group);
       this.open.set(key, held);
     }
     held.closing?.cancel();
@@ -83,7 +86,7 @@ export class Topics {
 
   /** Lets go of the topic after the grace time, unless somebody took it meanwhile. */
   release(topic: Topic): void {
-    const key = `${topic.channel}:${topic.symbol}`;
+    const key = topic.name;
     const held = this.open.get(key);
     if (held?.topic !== topic || topic.users > 0 || held.closing !== null || this.isFollowed(topic)) return;
     held.closing = this.options.timers.after(this.options.graceMs, () => {
@@ -102,18 +105,21 @@ export class Topics {
     held.stop();
   }
 
-  private start(channel: Channel, instrument: Instrument, key: string): Open {
+  private start(channel: Channel, instrument: Instrument, group: number): Open {
+    const key = topicName(channel, instrument.symbol, group);
     const id = this.ids.get(key) ?? this.nextId++;
     this.ids.set(key, id);
-    const topic = this.make(channel, id, instrument);
+    const topic = this.make(channel, id, instrument, group);
+    this.assess(topic);
     return { topic, stop: this.connect(topic), closing: null };
   }
 
-  private make(channel: Channel, id: number, instrument: Instrument): Topic {
+  private make(channel: Channel, id: number, instrument: Instrument, group: number): Topic {
     const { counters, limits } = this;
     const { flush } = this.options;
     switch (channel) {
       case 'book':
+        if (group > 0) return new GroupedTopic(id, channel, instrument, flush, counters, limits, group);
         return new BookTopic(id, channel, instrument, flush, counters, limits);
       case 'trade':
         return new TradeTopic(id, channel, instrument, flush, counters, limits);
@@ -126,11 +132,12 @@ export class Topics {
 
   /** @returns the function that ends what feeds the topic. */
   private connect(topic: Topic): () => void {
+    if (topic instanceof GroupedTopic) return this.derive(topic);
     const derived = topic instanceof QuoteTopic && topic.instrument.quoteSource === 'book';
     return derived ? this.derive(topic) : this.feed(topic);
   }
 
-  private derive(topic: QuoteTopic): () => void {
+  private derive(topic: QuoteTopic | GroupedTopic): () => void {
     const book = this.acquire('book', topic.symbol) as BookTopic;
     const unfollow = book.follow(topic, this.options.clock.nowMs());
     return () => {
@@ -202,6 +209,24 @@ export class Topics {
     held.stop = this.connect(held.topic);
   }
 
+  /** Says whether a symbol's feed is without its book: until it has it again, the book and what is derived from it say `resync`. */
+  doubt(symbol: string, doubted: boolean): void {
+    if (this.doubted.has(symbol) === doubted) return;
+    if (doubted) this.doubted.add(symbol);
+    else this.doubted.delete(symbol);
+    for (const { topic } of this.open.values()) if (topic.symbol === symbol) this.assess(topic);
+  }
+
+  /** This node's view of a topic: in doubt, without an update for long, or neither. */
+  private assess(topic: Topic): void {
+    const { clock, staleAfterMs } = this.options;
+    const { channel, ready, seq, health } = topic;
+    if (channel === 'status') return;
+    if (channel !== 'trade' && this.doubted.has(topic.symbol)) return topic.judge('resync');
+    if (ready && seq > 0) topic.judge(clock.nowMs() - topic.updatedAtMs > staleAfterMs ? 'stale' : 'live');
+    else if (health === 'resync') topic.judge('live');
+  }
+
   /** Stops everything; the topics are of no use afterwards. */
   shutDown(): void {
     this.healthTimer?.cancel();
@@ -209,14 +234,8 @@ export class Topics {
   }
 
   private watchHealth(): void {
-    const { clock, timers, staleAfterMs } = this.options;
-    this.healthTimer = timers.after(HEALTH_INTERVAL_MS, () => {
-      const nowMs = clock.nowMs();
-      for (const { topic } of this.open.values()) {
-        if (topic.ready && topic.channel !== 'status' && topic.seq > 0) {
-          topic.judge(nowMs - topic.updatedAtMs > staleAfterMs ? 'stale' : 'live');
-        }
-      }
+    this.healthTimer = this.options.timers.after(HEALTH_INTERVAL_MS, () => {
+      for (const { topic } of this.open.values()) this.assess(topic);
       this.watchHealth();
     });
   }

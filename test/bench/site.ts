@@ -4,6 +4,7 @@
 
 import { MemoryBus } from '../../src/bus/memory.ts';
 import { defineInstrument, Instruments } from '../../src/market/instrument.ts';
+import { SymbolSets } from '../../src/market/sets.ts';
 import { BACKLOGGED, SENT, type Socket } from '../../src/ports/socket.ts';
 import { msgpackCodec } from '../../src/protocol/codecs.ts';
 import { ByteWriter } from '../../src/protocol/writer.ts';
@@ -145,7 +146,7 @@ export class Site {
     const { bus, flush } = this;
     this.topics = new Topics({ ...settings, bus, instruments, clock: time, timers: time, flush, onError });
     this.sessions = new Sessions({
-      ...{ instruments, topics: this.topics, flush, clock: time, limits: settings, server: '' },
+      ...{ instruments, sets: new SymbolSets(), topics: this.topics, flush, clock: time, limits: settings, server: '' },
       onRefusal: (code) => {
         throw new Error(`a request was refused: ${code}`);
       },

@@ -7,7 +7,7 @@ import { krakenCapture, recordingFile } from '../feeds/captures.ts';
 import { krakenRecording } from '../feeds/recording.ts';
 import { ensureBuilt, start } from './process.ts';
 
-const COMMANDS = ['serve', 'watch', 'replay', 'instruments', 'top'];
+const COMMANDS = ['serve', 'watch', 'publish', 'replay', 'instruments', 'top'];
 
 /** Several processes one after the other, on a machine that may be busy. */
 const SLOW_MS = 60_000;

@@ -36,10 +36,10 @@ export class Command {
     });
   }
 
-  /** The first match in what it has printed or will print on stdout. */
-  async says(pattern: RegExp): Promise<RegExpExecArray> {
+  /** The first match in what it has printed or will print. */
+  async says(pattern: RegExp, stream: 'stdout' | 'stderr' = 'stdout'): Promise<RegExpExecArray> {
     for (;;) {
-      const match = pattern.exec(this.stdout);
+      const match = pattern.exec(this[stream]);
       if (match !== null) return match;
       await new Promise<void>((resolve) => this.waiting.add(resolve));
     }

@@ -6,6 +6,7 @@ import { onTestFinished } from 'vitest';
 import type { FeedEvent } from '../../src/feeds/feed.ts';
 import { Ingest } from '../../src/feeds/ingest.ts';
 import { SyntheticMarket } from '../../src/feeds/synthetic.ts';
+import { syntheticSymbols } from '../../src/feeds/synthetic-symbols.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { readSettings } from '../../src/settings/settings.ts';
 
@@ -28,7 +29,7 @@ export async function startDemo(): Promise<Demo> {
     running = false;
     stop();
   };
-  const market = new SyntheticMarket({ seed: 1 });
+  const market = new SyntheticMarket({ seed: 1, symbols: syntheticSymbols(5, 1) });
   const ingest = new Ingest(gateway);
   await ingest.message(market.instruments().map((definition) => ({ kind: 'instrument', definition })));
   await ingest.message(market.snapshots(Date.now() * 1_000));

@@ -16,6 +16,8 @@ test.each<readonly [args: readonly string[], sentence: RegExp]>([
   [['serve', '--prot', '1'], /unknown option '--prot'\n\(Did you mean --port\?\)/],
   [['serve', '--port', '65536'], /'65536' is invalid. Give a whole number from 0 to 65535/],
   [['serve', '--rate', '0'], /'0' is invalid. Give a number above 0/],
+  [['serve', '--rate', '100001'], /'100001' is invalid. Give a number up to 100000/],
+  [['serve', '--symbols', '1001'], /'1001' is invalid. Give a whole number from 1 to 1000/],
   [['serve', '--seed', '-1'], /'-1' is invalid. Give a whole number from 0/],
   [['serve', 'x'], /too many arguments/],
   [['serve', '--port', '9', '--admin-port', '9'], /the public and the admin port are both 9: .*--admin-port/],

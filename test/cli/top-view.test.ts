@@ -42,7 +42,7 @@ const QUIET: ConnectionFacts = { ...CALM, roundTripMs: null, pace: { pace: 'conf
 
 function listOf(connections: readonly ConnectionFacts[], more: Partial<ConnectionList> = {}): ConnectionList {
   const paces = { 'real-time': 0, conflated: 0, slower: 0, top: 0 };
-  const blocked = { socket: 0, window: 0, budget: 0 };
+  const blocked = { socket: 0, window: 0, budget: 0, demo: 0 };
   return { total: connections.length, bytesPerSec: 0, paces, blocked, connections, ...more };
 }
 
@@ -53,7 +53,7 @@ const STATE: TopState = {
     total: 1_234,
     bytesPerSec: 1_234_567,
     paces: { 'real-time': 1_200, conflated: 30, slower: 4, top: 0 },
-    blocked: { socket: 0, window: 2, budget: 1 },
+    blocked: { socket: 0, window: 2, budget: 1, demo: 0 },
   }),
 };
 

@@ -44,6 +44,25 @@ describe('a capture file', () => {
     expect(stream.bytesRead).toBe(stream.bytesTotal);
   });
 
+  test('gives of the answers by HTTP the messages that the caller makes of them, at their time', async () => {
+    const path = recordingFile([
+      'https://api.binance.us/api/v3/depth?symbol=A -> 1633998274.865238: {"lastUpdateId": 1}',
+      'https://api.binance.us/api/v3/time -> 1633998275.5: {}',
+      'wss://stream.binance.us -> 1633998276.5: {}',
+      'configuration: {"trades":["A"]}',
+      '1633998277: {}',
+    ]);
+    const reader = (url: string, body: string) => (url.endsWith('depth?symbol=A') ? `${url} ${body}` : null);
+    expect(await collect(readCapture(path, reader))).toEqual([
+      {
+        timeUs: 1_633_998_274_865_238,
+        text: 'https://api.binance.us/api/v3/depth?symbol=A {"lastUpdateId": 1}',
+      },
+      { timeUs: 1_633_998_277_000_000, text: '{}' },
+    ]);
+    expect((await collect(readCaptures([path, path], reader))).map(({ text }) => text).slice(2)).toEqual(['{}', '{}']);
+  });
+
   test('names file and line of what it can’t read', async () => {
     for (const bad of ['x', '12a: {}', '1.12345678901: {}', '99999999999: {}', ': {}']) {
       const path = recordingFile(['1618678133: {}', bad]);

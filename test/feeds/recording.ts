@@ -2,6 +2,7 @@
 // server that keeps Kraken's rules of depth and checksum. Any test that needs a capture may call it.
 
 import { SyntheticMarket } from '../../src/feeds/synthetic.ts';
+import { syntheticSymbols } from '../../src/feeds/synthetic-symbols.ts';
 import type { BookDelta, BookSnapshot, Trade } from '../../src/market/update.ts';
 import { formatDecimal } from '../../src/protocol/decimal.ts';
 import { NaiveBook, NaiveKrakenBook } from './naive.ts';
@@ -21,7 +22,8 @@ const STEP_US = 12_345;
 
 /** Lines of a capture file. */
 export function krakenRecording({ seed, messages, depthLevels = 100, falsified }: RecordingOptions): string[] {
-  const market = new SyntheticMarket({ seed });
+  // Of these only the spread is ever halted, and Kraken has none that is negative.
+  const market = new SyntheticMarket({ seed, symbols: syntheticSymbols(5, seed) });
   const pairs = new Map(
     market
       .instruments()

@@ -80,6 +80,7 @@ describe('a book', () => {
       epoch: published.body.epoch,
       seq: 1,
       depth: 0,
+      group: 0,
       exchangeUs: 1_700_000_000_000_001,
       publishUs: expect.any(Number),
       ageMs: expect.any(Number),
@@ -268,7 +269,6 @@ describe('what there is not', () => {
     expect([status, code]).toEqual([400, 'bad-symbol']);
   });
   test.each([
-    ['GET', '/'],
     ['GET', '/v1'],
     ['GET', '/v1/'],
     ['GET', '/v2/time'],
@@ -340,7 +340,16 @@ describe('the admin port', () => {
     await ask(gateway, '/nothing');
     const stats = (await (await admin('/v1/admin/stats')).json()) as Record<string, unknown>;
     expect(stats).toMatchObject({ connections: 0, topics: 0, refusals: { 'not-found': 1 } });
-    expect(Object.keys(stats)).toEqual(['connections', 'topics', 'busy', 'flush', 'answers', 'sockets', 'refusals']);
+    expect(Object.keys(stats)).toEqual([
+      'connections',
+      'publishers',
+      'topics',
+      'busy',
+      'flush',
+      'answers',
+      'sockets',
+      'refusals',
+    ]);
   });
   test('has nothing else, and the public port has nothing of it', async () => {
     expect((await admin('/v1/time')).status).toBe(404);

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SubscribeOptions } from '../../src/client/stream.ts';
 import type { FeedEvent } from '../../src/feeds/feed.ts';
 import { SyntheticMarket } from '../../src/feeds/synthetic.ts';
+import { syntheticSymbols } from '../../src/feeds/synthetic-symbols.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
 import type { Trade } from '../../src/market/update.ts';
 import type { TradeFrame } from '../../src/protocol/frames.ts';
@@ -14,7 +15,7 @@ import { expectExact, StreamClient, topOf } from '../gateway/streamclient.ts';
 
 /** The market, what was published of it, and the books that follow from that. */
 class Publishing {
-  readonly market = new SyntheticMarket({ seed: 11 });
+  readonly market = new SyntheticMarket({ seed: 11, symbols: syntheticSymbols(5, 11) });
   readonly symbols = this.market.instruments().map(({ symbol }) => symbol);
   readonly books = new Map(this.symbols.map((symbol) => [symbol, new NaiveBook()]));
   readonly bookSeqs = new Map(this.symbols.map((symbol) => [symbol, 0]));

@@ -22,6 +22,7 @@ import {
   SUBPROTOCOLS,
   TRADE_KINDS,
 } from '../../src/protocol/frames.ts';
+import { PUBLISH_STREAM_PATH, PUBLISHER_OPS } from '../../src/protocol/publishing.ts';
 import { OPS } from '../../src/protocol/request.ts';
 import { published } from './freeze.ts';
 import {
@@ -43,6 +44,7 @@ interface Enumeration {
   readonly 'x-numbers'?: readonly number[];
 }
 interface Operation {
+  readonly channel: { readonly address: string };
   readonly action: 'send' | 'receive';
   readonly messages: readonly object[];
   readonly reply?: { readonly messages: readonly object[] };
@@ -54,6 +56,7 @@ interface Document {
       readonly messages: Record<string, object>;
       readonly bindings: unknown;
     };
+    readonly publishers: { readonly address: string; readonly messages: Record<string, object> };
   };
   readonly operations: Record<string, Operation>;
   readonly components: { readonly messages: Record<string, Message>; readonly schemas: Record<string, Enumeration> };
@@ -74,7 +77,13 @@ beforeAll(async () => {
 const titleOf = (message: object): string => (message as { title: string }).title;
 const requests = () =>
   Object.entries(document.components.messages).filter(([, { tags }]) => tags[0]?.name === 'request');
-const frames = () => Object.entries(document.components.messages).filter(([, { tags }]) => tags[0]?.name !== 'request');
+const frames = () =>
+  Object.entries(document.components.messages).filter(([, { tags }]) =>
+    ['control', 'data'].includes(tags[0]?.name ?? ''),
+  );
+/** Operations of subscribers, or of publishers. */
+const operationsAt = (path: string) =>
+  Object.values(document.operations).filter(({ channel }) => channel.address === path);
 
 test('the document is valid AsyncAPI', () => {
   expect(problems).toEqual([]);
@@ -84,8 +93,11 @@ test('the document is valid AsyncAPI', () => {
 describe('the document says what the code says', () => {
   test('of operations', () => {
     expect(requests().map(([name]) => name)).toEqual(OPS);
-    const received = Object.values(document.operations).filter(({ action }) => action === 'receive');
-    expect(received.flatMap(({ messages }) => messages.map(titleOf))).toEqual(OPS);
+    const received = (path: string) =>
+      operationsAt(path).flatMap(({ action, messages }) => (action === 'receive' ? messages.map(titleOf) : []));
+    expect(received('/v1/stream')).toEqual(OPS);
+    expect(document.channels.publishers.address).toBe(PUBLISH_STREAM_PATH);
+    expect(received(PUBLISH_STREAM_PATH)).toEqual(PUBLISHER_OPS);
   });
   test('of the fields of requests, and which are wanted', () => {
     const { schemas } = document.components;
@@ -106,7 +118,7 @@ describe('the document says what the code says', () => {
   });
   test('of frames and their numbers', () => {
     expect(Object.fromEntries(frames().map(([name, message]) => [name, message['x-number']]))).toEqual(FrameType);
-    const sent = Object.values(document.operations).flatMap(({ action, messages, reply }) => [
+    const sent = operationsAt('/v1/stream').flatMap(({ action, messages, reply }) => [
       ...(action === 'send' ? messages : []),
       ...(reply?.messages ?? []),
     ]);
@@ -116,7 +128,7 @@ describe('the document says what the code says', () => {
     expect(Object.keys(document.channels.stream.messages).sort()).toEqual([...OPS, ...Object.keys(FrameType)].sort());
     for (const [name, message] of Object.entries(document.components.messages)) {
       const type = JSON.stringify(message.payload).match(/"(?:type|op)":\{"const":"(\w+)"/)?.[1];
-      expect(type, name).toBe(name);
+      expect(type, name).toBe(titleOf(message));
     }
   });
   test('of enumerations and error codes', () => {
@@ -172,6 +184,22 @@ describe('the schemas take the golden vectors', () => {
     const lines = texts.flatMap(objects);
     for (const line of lines) expect(fits(line.type, line), JSON.stringify(line)).toBe(true);
     expect(new Set(lines.map(({ type }) => type)).size).toBe(Object.keys(FrameType).length - 1);
+  });
+  test('of publishers', () => {
+    const { messages } = document.channels.publishers;
+    const seen = new Set<string>();
+    const take = (name: string, value: unknown): void => {
+      const { payload } = messages[name] as { payload: Parameters<typeof Schema.Compile>[0] };
+      expect(Schema.Compile(payload).Check(value), JSON.stringify(value)).toBe(true);
+      seen.add(name);
+    };
+    for (const { frames } of golden<GoldenFrames>('publisher-frames').vectors)
+      for (const frame of frames) take(frame.type, frame);
+    for (const { requests } of golden<GoldenRequests>('publisher-requests').vectors)
+      for (const request of requests) take((request as { op: string }).op, request);
+    // Titles are what is on the wire: `ping` and `pong` are not the subscribers' in MessagePack.
+    expect([...seen].sort()).toEqual(Object.keys(messages).sort());
+    expect(Object.values(messages).map(titleOf).sort()).toEqual(Object.keys(messages).sort());
   });
   test('of requests', () => {
     for (const { name, requests } of golden<GoldenRequests>('requests').vectors) {

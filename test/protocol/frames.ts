@@ -35,6 +35,11 @@ const timeUs = fc.integer({ min: 1, max: 4_000_000_000_000_000 });
 const range = fc.tuple(natural, natural).map(([a, b]) => ({ fromSeq: Math.min(a, b), seq: Math.max(a, b) }));
 const scales = fc.record({ priceScale: scale, sizeScale: scale, tickSize: natural, lotSize: natural });
 
+/** A field that is there or not. */
+function maybe<K extends string>(name: K): fc.Arbitrary<{ [N in K]?: number }> {
+  return fc.option(natural).map((value) => (value === null ? {} : { [name]: value }) as { [N in K]?: number });
+}
+
 /** A topic of each id, so that data frames can name it. */
 const topicFrame: fc.Arbitrary<TopicFrame> = fc
   .tuple(
@@ -46,8 +51,9 @@ const topicFrame: fc.Arbitrary<TopicFrame> = fc
       epoch: natural,
       stride: fc.constantFrom(2, 3),
     }),
+    maybe('group'),
   )
-  .map(([numbers, rest]) => ({ type: 'topic', ...rest, ...numbers }));
+  .map(([numbers, rest, group]) => ({ type: 'topic', ...rest, ...numbers, ...group }));
 
 function levels(stride: number, maxLength = 20): fc.Arbitrary<number[]> {
   const level = fc.tuple(integer, natural, natural).map((numbers) => numbers.slice(0, stride));
@@ -117,13 +123,18 @@ const accepted = fc.record({
   mode: fc.constantFrom(...MODES),
 });
 const refused = fc.record({ symbol: text, code: text, message: text, action: text });
-const limits = fc.record({
-  requestBytes: natural,
-  symbolsPerRequest: natural,
-  subscriptions: natural,
-  heartbeatMs: natural,
-  ageMsMax: natural,
-});
+const limits = fc
+  .tuple(
+    fc.record({
+      requestBytes: natural,
+      symbolsPerRequest: natural,
+      subscriptions: natural,
+      heartbeatMs: natural,
+      ageMsMax: natural,
+    }),
+    maybe('stallMsMax'),
+  )
+  .map(([fixed, stall]) => ({ ...fixed, ...stall }));
 
 const controlFrame: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({ type: fc.constant('welcome' as const), version: text, server: text, session: text, timeUs, limits }),

@@ -87,7 +87,14 @@ const SAMPLES: { readonly [T in Frame['type']]: Extract<Frame, { type: T }> } = 
     server: 's',
     session: 'n',
     timeUs: 1_001,
-    limits: { requestBytes: 21, symbolsPerRequest: 22, subscriptions: 23, heartbeatMs: 24, ageMsMax: 25 },
+    limits: {
+      requestBytes: 21,
+      symbolsPerRequest: 22,
+      subscriptions: 23,
+      heartbeatMs: 24,
+      ageMsMax: 25,
+      stallMsMax: 26,
+    },
   },
   ack: {
     type: 'ack',
@@ -101,7 +108,16 @@ const SAMPLES: { readonly [T in Frame['type']]: Extract<Frame, { type: T }> } = 
   heartbeat: { type: 'heartbeat', timeUs: 1_001, roundTripMs: 1_002, lagMs: 1_003 },
   pace: { type: 'pace', pace: 'slower', priority: 1_001, intervalMs: 1_002, reason: 'budget' },
   time: { type: 'time', timeUs: STAMP.gatewayUs },
-  topic: { type: 'topic', topic: 1_001, channel: 'book', symbol: 'S', epoch: 1_002, stride: 3, ...SCALES },
+  topic: {
+    type: 'topic',
+    topic: 1_001,
+    channel: 'book',
+    symbol: 'S',
+    epoch: 1_002,
+    stride: 3,
+    ...SCALES,
+    group: 1_009,
+  },
   book: { type: 'book', ...STAMP, depth: 1_003, checksum: 1_004, parts: 1_005, ...LEVELS },
   part: { type: 'part', topic: 1_001, fromSeq: 1_002, seq: 1_010, depth: 1_003, index: 1_004, count: 1_005, ...LEVELS },
   quote: { type: 'quote', ...STAMP, bidPrice: 1_003, bidSize: 1_004, askPrice: 1_005, askSize: 1_006 },
@@ -295,6 +311,8 @@ const VECTOR_FILES = [
   'checksums',
   'requests',
   'bad-requests',
+  'publisher-frames',
+  'publisher-requests',
 ];
 /** A later gateway may take a request that is refused today. */
 const MAY_GO = 'bad-requests';

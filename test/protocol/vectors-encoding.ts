@@ -131,7 +131,7 @@ const NUMBERS: Readonly<Record<string, readonly string[]>> = {
   kind: ['trade', 'correction', 'bust'],
   reset: ['subscribed', 'requested', 'horizon', 'epoch', 'future', 'gap', 'mode'],
   gap: ['ring', 'budget', 'bus'],
-  end: ['delisted', 'revoked'],
+  end: ['delisted', 'revoked', 'unsubscribed'],
   pace: ['real-time', 'conflated', 'slower', 'top'],
   cause: ['link', 'budget'],
   action: ['listed', 'changed', 'delisted'],
@@ -147,8 +147,8 @@ function numberOf(list: string, name: string): number {
 export function positions(frame: Frame): Value[] {
   switch (frame.type) {
     case 'welcome': {
-      const { requestBytes, symbolsPerRequest, subscriptions, heartbeatMs, ageMsMax } = frame.limits;
-      const limits = [requestBytes, symbolsPerRequest, subscriptions, heartbeatMs, ageMsMax];
+      const { requestBytes, symbolsPerRequest, subscriptions, heartbeatMs, ageMsMax, stallMsMax } = frame.limits;
+      const limits = [requestBytes, symbolsPerRequest, subscriptions, heartbeatMs, ageMsMax, ...given(stallMsMax)];
       return [0, frame.version, frame.server, frame.session, frame.timeUs, limits];
     }
     case 'ack': {
@@ -169,8 +169,9 @@ export function positions(frame: Frame): Value[] {
     case 'time':
       return [16, frame.timeUs];
     case 'topic': {
-      const { topic, channel, symbol, epoch, priceScale, sizeScale, stride, tickSize, lotSize } = frame;
-      return [17, topic, channel, symbol, epoch, priceScale, sizeScale, stride, tickSize, lotSize];
+      const { topic, channel, symbol, epoch, priceScale, sizeScale, stride, tickSize, lotSize, group } = frame;
+      const scales = [priceScale, sizeScale, stride, tickSize, lotSize];
+      return [17, topic, channel, symbol, epoch, ...scales, ...given(group)];
     }
     case 'book': {
       const elements = [18, ...stamp(frame), frame.depth, frame.checksum, frame.bids, frame.asks];
@@ -203,6 +204,10 @@ export function positions(frame: Frame): Value[] {
   }
 }
 
+function given(value: number | undefined): Value[] {
+  return value === undefined ? [] : [value];
+}
+
 type Stamped = Extract<Frame, { gatewayUs: number }>;
 
 function stamp({ topic, seq, fromSeq, exchangeUs, publishUs, gatewayUs }: Stamped): Value[] {
@@ -232,7 +237,8 @@ function jsonObject(frame: Frame, topics: ReadonlyMap<number, TopicFrame>): obje
     case 'topic': {
       const { type, topic, channel, symbol, epoch, priceScale, sizeScale, stride } = frame;
       const steps = { tickSize: decimal(frame.tickSize, priceScale), lotSize: decimal(frame.lotSize, sizeScale) };
-      return { type, topic, channel, symbol, epoch, priceScale, sizeScale, stride, ...steps };
+      const group = frame.group === undefined ? {} : { group: frame.group };
+      return { type, topic, channel, symbol, epoch, priceScale, sizeScale, stride, ...steps, ...group };
     }
     case 'instrument': {
       const { type, action, symbol, priceScale, sizeScale } = frame;

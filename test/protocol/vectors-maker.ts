@@ -5,8 +5,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Frame, TopicFrame } from '../../src/protocol/frames.ts';
 import { BOOK_SEQUENCES, type BookSequence } from './vectors-books.ts';
-import { checksum, hex, jsonText, levelHash, pack, positions } from './vectors-encoding.ts';
+import { checksum, hex, jsonText, levelHash, pack, positions, type Value } from './vectors-encoding.ts';
 import { MALFORMED_TOPICS, MALFORMED_VECTORS } from './vectors-malformed.ts';
+import {
+  BAD_PUBLISHER_REQUEST_VECTORS,
+  PUBLISHER_FRAME_VECTORS,
+  PUBLISHER_REQUEST_VECTORS,
+} from './vectors-publisher.ts';
 import { BAD_REQUEST_VECTORS, REQUEST_VECTORS } from './vectors-requests.ts';
 import { type FrameVector, SERVER_VECTORS } from './vectors-server.ts';
 
@@ -104,6 +109,26 @@ export function vectorFiles(): Map<string, string> {
       ...jsonField(json),
       answers,
     })),
+  });
+  const lines = (objects: readonly object[]): string => objects.map((each) => `${JSON.stringify(each)}\n`).join('');
+  add('publisher-frames', {
+    about: 'What publishers are answered on /v1/publish/stream. Frames are maps; the bytes are for the order given.',
+    vectors: PUBLISHER_FRAME_VECTORS.map(({ name, says, frames }) => {
+      const msgpack = hex(frames.flatMap((frame) => pack(frame as unknown as Value)));
+      return { name, says, direction: 'server', frames, msgpack, json: lines(frames) };
+    }),
+  });
+  add('publisher-requests', {
+    about:
+      'What publishers send on /v1/publish/stream. The order of the keys is free; the bytes are for the order given.',
+    vectors: PUBLISHER_REQUEST_VECTORS.map(({ name, says, requests }) => {
+      const msgpack = hex(requests.flatMap((request) => pack(request)));
+      return { name, says, direction: 'client', requests, msgpack, json: lines(requests) };
+    }),
+  });
+  add('bad-publisher-requests', {
+    about: 'Faulty messages on /v1/publish/stream, with the id and the code of the error frame that answers each.',
+    vectors: BAD_PUBLISHER_REQUEST_VECTORS.map((vector) => ({ ...vector, direction: 'client' })),
   });
   add('book-sequences', {
     about: 'Frames in order, what the client does with each, and the book that it then holds.',

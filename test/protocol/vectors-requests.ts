@@ -118,6 +118,31 @@ export const REQUEST_VECTORS: readonly RequestVector[] = [
     says: 'All stays as it is; the answer is an ack all the same.',
     requests: [{ op: 'limit', id: 20 }],
   },
+  {
+    name: 'subscribe to a grouped book',
+    says: 'Each level sums up ten ticks.',
+    requests: [{ op: 'subscribe', id: 21, channel: 'book', symbols: ['BTC-USD'], group: 10 }],
+  },
+  {
+    name: 'subscribe to a wildcard and a set',
+    says: 'A star is any number of characters; an at sign begins the name of a set.',
+    requests: [{ op: 'subscribe', id: 22, channel: 'quote', symbols: ['*-USD', '@majors'] }],
+  },
+  {
+    name: 'unsubscribe from a grouped book',
+    says: 'A grouped book is told from the whole one by its group.',
+    requests: [{ op: 'unsubscribe', id: 24, channel: 'book', symbols: ['BTC-USD'], group: 10 }],
+  },
+  {
+    name: 'resync of a grouped book',
+    says: 'The whole book beside it is left as it is.',
+    requests: [{ op: 'resync', id: 25, channel: 'book', symbols: ['BTC-USD'], group: 10 }],
+  },
+  {
+    name: 'demo',
+    says: 'Nothing is sent to this connection for three seconds.',
+    requests: [{ op: 'demo', id: 23, stallMs: 3_000 }],
+  },
   { name: 'ping', says: 'The least request.', requests: [{ op: 'ping', id: 0 }] },
   { name: 'ping of the largest id', says: 'Ids go up to 2^53 - 1.', requests: [{ op: 'ping', id: LARGEST }] },
   {
@@ -343,6 +368,9 @@ export const BAD_REQUEST_VECTORS: readonly BadRequestVector[] = [
     cursor: { 'a\nb': 5 },
   }),
   bad('watch as a number', 'watch is true or false.', 'bad-request', { op: 'instruments', id: 1, watch: 1 }),
+  bad('negative group', 'A group is 0 to 1,000,000 ticks.', 'bad-group', { ...good, group: -1 }),
+  bad('demo without a time', 'A stall says how long.', 'bad-request', { op: 'demo', id: 1 }),
+  bad('demo of an hour', 'A stall is 60,000 ms at most.', 'bad-request', { op: 'demo', id: 1, stallMs: 3_600_000 }),
   bad('negative limit', 'A limit is 0 to 1,000,000,000 bytes a second.', 'bad-request', {
     ...limit,
     maxBytesPerSec: -1,

@@ -248,6 +248,11 @@ const control: FrameVector[] = [
     frames: [{ type: 'pong', id: 9, timeUs: NOW_US }],
   },
   {
+    name: 'welcome of a demo market',
+    says: 'A sixth limit says for how long a client may stall its own connection; left out where it may not.',
+    frames: [{ ...WELCOME, limits: { ...LIMITS, stallMsMax: 20_000 } }],
+  },
+  {
     name: 'welcome with the limits at their ends',
     says: 'Limits are integers of any width.',
     frames: [
@@ -318,6 +323,11 @@ const topics: FrameVector[] = [
   },
   { name: 'topic with order counts', says: 'A stride of 3 says that levels carry order counts.', frames: [COUNTED] },
   { name: 'topic with an id over 65535', says: 'Topic ids are integers of any width.', frames: [SPREAD] },
+  {
+    name: 'topic of a grouped book',
+    says: 'A last element says how many ticks of the instrument each level sums up; the tick size is that of the levels.',
+    frames: [{ ...BOOK, tickSize: 10, group: 10 }],
+  },
   { name: 'topic of a quote', says: 'A quote has a topic of its own.', frames: [QUOTE] },
   { name: 'topic of trades', says: 'Trades have a topic of their own.', frames: [TRADE] },
   { name: 'topic of a status', says: 'A status has a topic of its own.', frames: [STATUS] },

@@ -94,14 +94,19 @@ describe('a peer', () => {
   });
 });
 
+/** A client of two books that answers no more pings. */
+async function withFullWindow() {
+  const { station, client } = await start({ heartbeatMs: 600_000, ageMsMax: 600_000 });
+  client.stream.subscribe('book', ['X', 'Y']);
+  await station.settle();
+  client.answersPings = false;
+  await trade(station, 120);
+  return { station, client, connection: client.connection };
+}
+
 describe('a full window', () => {
   test('stops the data and leaves cursors, lets control frames pass, and opens with the pong', async () => {
-    const { station, client } = await start({ heartbeatMs: 600_000, ageMsMax: 600_000 });
-    client.stream.subscribe('book', ['X', 'Y']);
-    await station.settle();
-    client.answersPings = false;
-    await trade(station, 120);
-    const { connection } = client;
+    const { station, client, connection } = await withFullWindow();
     expect(connection.block).toBe('window');
     expect(connection.unansweredBytes).toBeLessThanOrEqual(65_536);
     const sent = client.frames.length;
@@ -130,12 +135,7 @@ describe('a full window', () => {
   });
 
   test('is not opened by a pong that answers nothing, nor by one that answers again', async () => {
-    const { station, client } = await start({ heartbeatMs: 600_000, ageMsMax: 600_000 });
-    client.stream.subscribe('book', ['X', 'Y']);
-    await station.settle();
-    client.answersPings = false;
-    await trade(station, 120);
-    const { connection } = client;
+    const { station, connection } = await withFullWindow();
     for (const number of [0, 1, 999_999]) connection.pong(number);
     await station.settle();
     expect(connection.block).toBe('window');

@@ -299,7 +299,80 @@ test('the welcome names the protocol, the server, the session and the limits', a
         subscriptions: 100,
         heartbeatMs: 5_000,
         ageMsMax: 30_000,
+        stallMsMax: 20_000,
       },
     },
   ]);
+});
+
+describe('a stall that the client asks for', () => {
+  const SNAPSHOT = { kind: 'snapshot', bids: [100, 5, 0], asks: [101, 7, 0] } as const;
+
+  async function stalled(stallMs: number) {
+    const station = new Station();
+    station.list('X');
+    await station.publish('X', SNAPSHOT);
+    const client = station.connect();
+    client.stream.subscribe('book', ['X']);
+    await station.settle();
+    client.clear();
+    client.stream.stall(stallMs);
+    await station.settle();
+    expect(client.frames).toMatchObject([{ type: 'ack', op: 'demo' }]);
+    client.clear();
+    return { station, client };
+  }
+
+  test('withholds everything for its time, then one difference brings the client up', async () => {
+    const { station, client } = await stalled(3_000);
+    client.stream.ping();
+    for (let size = 1; size <= 20; size++) {
+      await station.publish('X', { kind: 'delta', bids: [100, size, 0], asks: [] });
+      await station.advance(149);
+    }
+    expect(client.frames).toEqual([]);
+    await station.advance(21);
+    expect(client.of('pong')).toHaveLength(1);
+    expect(client.of('book')).toMatchObject([{ fromSeq: 1, seq: 21, bids: [100, 20] }]);
+    expect(client.held('book', 'X').counters).toMatchObject({ delivered: 1, merged: 19, gapped: 0 });
+    expect(station.counters.blocked.demo).toBe(1);
+  });
+
+  test('ends early where a stall of 0 is asked for', async () => {
+    const { station, client } = await stalled(20_000);
+    await station.publish('X', { kind: 'delta', bids: [100, 9, 0], asks: [] });
+    client.stream.stall(0);
+    await station.settle();
+    expect(client.held('book', 'X').seq).toBe(2);
+  });
+
+  test('touches nobody else', async () => {
+    const { station } = await stalled(20_000);
+    const other = station.connect();
+    other.stream.subscribe('book', ['X']);
+    await station.publish('X', { kind: 'delta', bids: [100, 9, 0], asks: [] });
+    await station.settle();
+    expect(other.held('book', 'X').seq).toBe(2);
+  });
+
+  test.each([
+    ['where there is no demo market', 0, 1_000],
+    ['for longer than allowed', 5_000, 5_001],
+  ])('is refused %s', async (_, stallMsMax, stallMs) => {
+    const station = new Station({ stallMsMax });
+    const client = station.connect();
+    client.stream.stall(stallMs);
+    await station.settle();
+    expect(client.of('error')).toMatchObject([{ code: 'no-demo' }]);
+    expect(client.connection.block).toBeNull();
+  });
+
+  test('leaves nothing behind when the connection closes meanwhile', async () => {
+    const { station, client } = await stalled(20_000);
+    client.stream.unsubscribe('book', ['X']);
+    await station.settle();
+    const { pending } = station.kernel;
+    client.connection.shut();
+    expect(station.kernel.pending).toBe(pending - 1);
+  });
 });

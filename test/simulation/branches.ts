@@ -26,6 +26,7 @@ export const EVENTS = [
   'cursors from the future',
   'foreign cursors',
   'changes of shape',
+  'grouped subscriptions',
   'resync requests',
   'frames checked',
   'frames ignored',

@@ -9,7 +9,7 @@ import type { Kernel, Random } from './kernel.ts';
 import { Link, type LinkOptions } from './link.ts';
 import type { SimulatedNode } from './node.ts';
 import type { Oracle } from './oracle.ts';
-import { type Active, Witness } from './witness.ts';
+import { type Active, type Asked, Witness } from './witness.ts';
 
 const LINE_FEED = Buffer.from('\n');
 
@@ -100,15 +100,16 @@ export class SimulatedClient {
     more: SubscribeOptions = {},
   ): void {
     const priority = this.random.chance(0.3) ? { priority: this.random.below(10) } : {};
-    this.ask(channel, (stream) => stream.subscribe(channel, symbols, { depth, interval, mode, ...priority, ...more }));
+    const options = { depth, interval, mode, ...priority, ...more };
+    this.ask({ channel, group: more.group ?? 0 }, (stream) => stream.subscribe(channel, symbols, options));
   }
 
-  unsubscribe(channel: Channel, symbols: readonly string[]): void {
-    this.ask(channel, (stream) => stream.unsubscribe(channel, symbols));
+  unsubscribe({ channel, symbol, group }: Active): void {
+    this.ask({ channel, group }, (stream) => stream.unsubscribe(channel, [symbol], group));
   }
 
-  resync(channel: Channel, symbols: readonly string[]): void {
-    this.ask(channel, (stream) => stream.resync(channel, symbols));
+  resync({ channel, symbol, group }: Active): void {
+    this.ask({ channel, group }, (stream) => stream.resync(channel, [symbol], group));
   }
 
   /** Requests that change nothing but fill the control lane. */
@@ -135,17 +136,18 @@ export class SimulatedClient {
     };
   }
 
-  private ask(channel: Channel | null, request: (stream: ClientStream) => number): void {
-    if (this.live !== null) this.witness.requests.set(request(this.live.stream), channel);
+  private ask(asked: Asked | null, request: (stream: ClientStream) => number): void {
+    if (this.live !== null) this.witness.requests.set(request(this.live.stream), asked);
   }
 
-  private resume({ channel, symbol }: Active, shape: Shape, earlier: ClientStream | null, tampering: Tampering): void {
-    const held = earlier?.cursor(channel, symbol);
-    if (held === undefined) return this.subscribe(channel, [symbol], shape);
+  private resume(active: Active, shape: Shape, earlier: ClientStream | null, tampering: Tampering): void {
+    const { channel, symbol, group } = active;
+    const held = earlier?.cursor(channel, symbol, group);
+    if (held === undefined) return this.subscribe(channel, [symbol], shape, { group });
     const cursor = { ...held };
     if (tampering === 'future') cursor.seq += this.random.between(1_000_000, 2_000_000);
     if (tampering === 'foreign') cursor.epoch = 1 + (cursor.epoch % 1_000_000_007);
-    this.subscribe(channel, [symbol], shape, { cursor: { [symbol]: cursor } });
+    this.subscribe(channel, [symbol], shape, { group, cursor: { [symbol]: cursor } });
   }
 
   private leave(): void {
@@ -154,8 +156,8 @@ export class SimulatedClient {
     this.live = null;
     this.earlier = stream;
     this.wanted = this.active;
-    this.witness.disconnected(({ channel, symbol }) => {
-      const cursor = stream.cursor(channel, symbol);
+    this.witness.disconnected(({ channel, symbol, group }) => {
+      const cursor = stream.cursor(channel, symbol, group);
       if (cursor === undefined) return 'nothing';
       return (cursor.depth ?? 0) === 0 ? 'whole' : 'cut';
     });

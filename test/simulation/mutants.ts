@@ -43,6 +43,12 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'return { bytes: scratch.bytes.subarray(0, scratch.length), gatewayUs, seq };',
   },
   {
+    name: 'the depth rule of buckets off by one rank',
+    file: 'src/market/grouping.ts',
+    from: 'rank + passed >= heldRank',
+    to: 'rank + passed > heldRank',
+  },
+  {
     name: 'the depth rule off by one rank',
     file: 'src/market/book.ts',
     from: 'rank + passed >= heldRank',

@@ -3,6 +3,7 @@
 
 import type { Bus, BusListener, Entry, Publication, Published, TopicState } from '../../src/bus/bus.ts';
 import type { Instruments } from '../../src/market/instrument.ts';
+import { SymbolSets } from '../../src/market/sets.ts';
 import type { UpdateChannel } from '../../src/market/update.ts';
 import type { Socket } from '../../src/ports/socket.ts';
 import type { Codec } from '../../src/protocol/codec.ts';
@@ -108,10 +109,17 @@ export class SimulatedNode {
     });
     this.sessions = new Sessions({
       instruments,
+      sets: new SymbolSets(),
       topics: this.topics,
       flush: this.flush,
       clock,
-      limits: { requestBytesMax: 65_536, symbolsPerRequestMax: 100, subscriptionsMax: 100, ...limits },
+      limits: {
+        requestBytesMax: 65_536,
+        symbolsPerRequestMax: 100,
+        subscriptionsMax: 100,
+        stallMsMax: 20_000,
+        ...limits,
+      },
       server: 'simulated',
       onRefusal: () => {},
     });

@@ -4,6 +4,7 @@
 
 import type { Published } from '../../src/bus/bus.ts';
 import type { BookDelta, BookSnapshot, Quote, StatusChange, Trade, Update } from '../../src/market/update.ts';
+import { groupedEpoch } from '../../src/topics/grouped-topic.ts';
 import { naiveLevelHash } from './murmur.ts';
 
 export interface NaiveLevel {
@@ -16,6 +17,7 @@ export interface NaiveLevel {
 
 export class NaiveBook {
   private readonly sums = new Map<number, number>();
+  private readonly groupings = new Map<number, NaiveBook>();
   /** The answer that was given last: an update is looked at before it is published, and applied after. */
   private asked: { readonly update: Update; readonly book: NaiveBook } | null = null;
 
@@ -50,6 +52,16 @@ export class NaiveBook {
     return sum;
   }
 
+  /** Levels summed into buckets of `span` mantissas: bids rounded down, asks up. */
+  grouped(span: number): NaiveBook {
+    let book = this.groupings.get(span);
+    if (book === undefined) {
+      book = new NaiveBook(bucketed(this.bids, span, Math.floor), bucketed(this.asks, span, Math.ceil));
+      this.groupings.set(span, book);
+    }
+    return book;
+  }
+
   get quote(): Quote {
     const [bid] = this.bids;
     const [ask] = this.asks;
@@ -61,6 +73,21 @@ export class NaiveBook {
       askSize: ask === undefined ? 0 : ask.size,
     };
   }
+}
+
+function bucketed(
+  levels: readonly NaiveLevel[],
+  span: number,
+  round: (quotient: number) => number,
+): readonly NaiveLevel[] {
+  const buckets: NaiveLevel[] = [];
+  for (const { price, size, count } of levels) {
+    const bucket = round(price / span) * span;
+    const last = buckets.at(-1);
+    if (last?.price !== bucket) buckets.push({ price: bucket, size, count, hash: -1 });
+    else buckets[buckets.length - 1] = { price: bucket, size: last.size + size, count: last.count + count, hash: -1 };
+  }
+  return buckets;
 }
 
 function changed(levels: readonly NaiveLevel[], flat: readonly number[], sign: 1 | -1): NaiveLevel[] {
@@ -150,6 +177,15 @@ export class Oracle {
   /** Any epoch that there was; undefined where nothing was published in it, or where there was none such. */
   history(epoch: number): History | undefined {
     return this.byEpoch.get(epoch);
+  }
+
+  /** The epoch of a symbol's book whose buckets of `span` have this epoch. */
+  historyOfBuckets(symbol: string, epoch: number, span: number): History | undefined {
+    for (const history of this.byEpoch.values()) {
+      const fits = history.symbol === symbol && history.channel === 'book';
+      if (fits && groupedEpoch(history.epoch, span) === epoch) return history;
+    }
+    return undefined;
   }
 
   /** The bus took an update. @throws Error where its epoch or number is not the one that must follow. */

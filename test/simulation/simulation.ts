@@ -25,6 +25,9 @@ const GRACE_MS = 100;
 const LONG_BOOK_SHARE = 0.03;
 /** Levels a side of 14 bytes each: more than 16 KB in all. */
 const LONG_BOOK_LEVELS = 700;
+/** Share of book subscriptions whose levels are summed, and of how many ticks. */
+const GROUPED_SHARE = 0.2;
+const GROUPS = [2, 5];
 /** Share of runs with a client that speaks JSON, which costs as much as all others. */
 const JSON_SHARE = 0.25;
 const INTERVALS_MS = [0, 0, 0, 10, 50, 100, 250, 500, 1_000];
@@ -230,9 +233,9 @@ class Simulation {
     };
   }
 
-  private shape(channel: Channel): Shape {
+  private shape(channel: Channel, group = 0): Shape {
     const { random } = this;
-    if (random.chance(0.25)) return { depth: 0, interval: 0, mode: 'raw' };
+    if (group === 0 && random.chance(0.25)) return { depth: 0, interval: 0, mode: 'raw' };
     const interval = random.chance(0.002) ? 60_000 : random.pick(INTERVALS_MS);
     this.intervalMsMax = Math.max(this.intervalMsMax, interval);
     if (channel !== 'book' || (this.longest && random.chance(0.5))) return { depth: 0, interval, mode: 'live' };
@@ -295,24 +298,27 @@ class Simulation {
     const symbols = this.venues.filter(() => this.random.chance(0.3)).map(({ symbol }) => symbol);
     if (symbols.length === 0) return;
     const more = channel === 'trade' && this.random.chance(0.5) ? { last: this.random.below(10) } : {};
-    client.subscribe(channel, symbols, this.shape(channel), more);
+    const group = channel === 'book' && this.random.chance(GROUPED_SHARE) ? this.random.pick(GROUPS) : 0;
+    if (group > 0) this.events['grouped subscriptions'] += 1;
+    client.subscribe(channel, symbols, this.shape(channel, group), { ...more, group });
   }
 
   private reshape(client: SimulatedClient): void {
     const active = this.someActive(client);
     if (active === undefined) return;
     this.events['changes of shape'] += 1;
-    const { channel, symbol } = active;
-    client.subscribe(channel, [symbol], this.shape(channel));
-    if (this.random.chance(0.2)) client.subscribe(channel, [symbol], this.shape(channel));
+    const { channel, symbol, group } = active;
+    client.subscribe(channel, [symbol], this.shape(channel, group), { group });
+    if (this.random.chance(0.2)) client.subscribe(channel, [symbol], this.shape(channel, group), { group });
   }
 
   private unsubscribe(client: SimulatedClient): void {
     const active = client.active;
     if (active.length < 2) return;
-    const { channel, symbol } = this.random.pick(active);
-    client.unsubscribe(channel, [symbol]);
-    if (this.random.chance(0.3)) client.subscribe(channel, [symbol], this.shape(channel));
+    const one = this.random.pick(active);
+    const { channel, symbol, group } = one;
+    client.unsubscribe(one);
+    if (this.random.chance(0.3)) client.subscribe(channel, [symbol], this.shape(channel, group), { group });
   }
 
   /** What comes after one answer too many is in the same message. */
@@ -325,8 +331,7 @@ class Simulation {
     const active = this.someActive(client);
     if (active === undefined) return;
     this.events['resync requests'] += 1;
-    const { channel, symbol } = active;
-    client.resync(channel, [symbol]);
+    client.resync(active);
   }
 
   private reconnect(client: SimulatedClient): void {
@@ -347,7 +352,7 @@ class Simulation {
     const same = client.lastNode === node;
     this.events[same ? 'reconnects to the same node' : 'reconnects to the other node'] += 1;
     client.connect(node, this.linkOptions(), tampering, (active) =>
-      random.chance(0.2) ? this.shape(active.channel) : shapeAsBefore(active),
+      random.chance(0.2) ? this.shape(active.channel, active.group) : shapeAsBefore(active),
     );
   }
 
@@ -457,11 +462,11 @@ class Simulation {
 
   private checkSettled(client: SimulatedClient): void {
     for (const active of client.active) {
-      const { channel, symbol } = active;
+      const { channel, symbol, group } = active;
       const venue = this.venues.find((each) => each.symbol === symbol)!;
       if (!venue.listed) throw new Error(`client ${client.name}: subscribed to ${symbol}, which is not listed`);
       const derived = channel === 'quote' && venue.instrument.quoteSource === 'book';
-      client.witness.settled(active, client.live!.stream.find(channel, symbol), derived ? 'book' : channel);
+      client.witness.settled(active, client.live!.stream.find(channel, symbol, group), derived ? 'book' : channel);
     }
   }
 

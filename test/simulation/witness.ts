@@ -5,20 +5,22 @@
 import type { LocalBook } from '../../src/client/local-book.ts';
 import type { ClientStream, Held, StreamHandlers } from '../../src/client/stream.ts';
 import type { LadderLevel } from '../../src/market/ladder.ts';
-import type {
-  AckFrame,
-  BookFrame,
-  Channel,
-  Frame,
-  GapFrame,
-  Mode,
-  Pace,
-  QuoteFrame,
-  ResetFrame,
-  Stamp,
-  StatusFrame,
-  TradeFrame,
+import {
+  type AckFrame,
+  type BookFrame,
+  type Channel,
+  type Frame,
+  type GapFrame,
+  type Mode,
+  type Pace,
+  type QuoteFrame,
+  type ResetFrame,
+  type Stamp,
+  type StatusFrame,
+  type TradeFrame,
+  topicName,
 } from '../../src/protocol/frames.ts';
+import { groupedEpoch } from '../../src/topics/grouped-topic.ts';
 import {
   EMPTY_BOOK,
   type History,
@@ -34,9 +36,16 @@ import {
 export interface Active {
   readonly channel: Channel;
   readonly symbol: string;
+  readonly group: number;
   depth: number;
   intervalMs: number;
   mode: Mode;
+}
+
+/** What a request was about. */
+export interface Asked {
+  readonly channel: Channel;
+  readonly group: number;
 }
 
 /** What the client was told of one topic so far. */
@@ -58,15 +67,15 @@ const ALWAYS_COMPARED_MAX = 200;
 const LONG_COMPARED_EVERY = 16;
 
 export class Witness {
-  /** By `channel:symbol`. */
+  /** By name. */
   readonly active = new Map<string, Active>();
-  /** Requests that were not answered yet, in their order, with the channel, which acknowledgements don't repeat. */
-  readonly requests = new Map<number, Channel | null>();
+  /** Requests that were not answered yet, in their order, with what acknowledgements don't repeat. */
+  readonly requests = new Map<number, Asked | null>();
   /** The paces that the node has announced. */
   readonly paces: Pace[] = [];
   /** Frames that were checked. */
   checks = 0;
-  /** By `channel:symbol`, kept from one connection to the next, and by the topic ids of this one. */
+  /** By name, kept from one connection to the next, and by the topic ids of this one. */
   private ledgers = new Map<string, Ledger>();
   private readonly byTopic = new Map<number, Ledger>();
   private longBooks = 0;
@@ -119,19 +128,21 @@ export class Witness {
   }
 
   /** At the end everybody holds the newest there is; `source` is the channel from which the topic's updates come. */
-  settled({ channel, symbol, depth, mode }: Active, held: Held | undefined, source: UpdateChannel): void {
-    if (held?.valid !== true) return this.fail(`${channel}:${symbol}: nothing is held at the end`);
+  settled({ channel, symbol, group, depth, mode }: Active, held: Held | undefined, source: UpdateChannel): void {
+    if (held?.valid !== true) return this.fail(`${topicName(channel, symbol, group)}: nothing is held at the end`);
     const newest = this.oracle.now(source, symbol);
     if (newest === undefined) {
       if (held.seq !== 0) this.fail(`${nameOf(held)}: holds seq ${held.seq} where nothing was published`);
       return;
     }
-    if (newest.epoch !== held.topic.epoch) {
+    const { tickSize } = held.topic;
+    if ((group === 0 ? newest.epoch : groupedEpoch(newest.epoch, tickSize)) !== held.topic.epoch) {
       return this.fail(`${nameOf(held)}: holds epoch ${held.topic.epoch} at the end, not ${newest.epoch}`);
     }
     if (channel === 'book') {
       if (held.book!.depth !== depth) this.fail(`${nameOf(held)}: depth ${held.book!.depth} at the end, not ${depth}`);
-      this.compareBook(held, held.book!, newest.newestBook, depth, true);
+      const naive = group === 0 ? newest.newestBook : newest.newestBook.grouped(tickSize);
+      this.compareBook(held, held.book!, naive, depth, true);
     } else if (channel === 'quote' && !sameQuote(held.quote!, quoteAt(newest, newest.newestSeq)!)) {
       this.fail(`${nameOf(held)}: not the newest quote at the end`);
     }
@@ -143,27 +154,27 @@ export class Witness {
   }
 
   private acknowledged({ id, op, accepted, refused }: AckFrame): void {
-    const channel = this.answered(id);
-    if (channel === null) return;
+    const asked = this.answered(id);
+    if (asked === null) return;
     for (const { symbol, code } of refused) {
       if (code !== 'unknown-symbol' && code !== 'not-subscribed') this.fail(`${op} ${symbol} refused: ${code}`);
     }
     for (const { symbol, depth, intervalMs, mode } of accepted) {
-      const key = `${channel}:${symbol}`;
+      const key = topicName(asked.channel, symbol, asked.group);
       if (op === 'unsubscribe') {
         this.active.delete(key);
         this.ledgers.delete(key);
-      } else if (op === 'subscribe') this.subscribed(key, { channel, symbol, depth, intervalMs, mode });
+      } else if (op === 'subscribe') this.subscribed(key, { ...asked, symbol, depth, intervalMs, mode });
     }
   }
 
   /** Every request is answered once, in order. */
-  private answered(id: number): Channel | null {
+  private answered(id: number): Asked | null {
     const [next] = this.requests.keys();
     if (next !== id) this.fail(`request ${id} was answered, ${next} was next`);
-    const channel = this.requests.get(id) ?? null;
+    const asked = this.requests.get(id) ?? null;
     this.requests.delete(id);
-    return channel;
+    return asked;
   }
 
   private subscribed(key: string, wanted: Active): void {
@@ -194,7 +205,9 @@ export class Witness {
 
   private book(held: Held, book: LocalBook, frame: BookFrame): void {
     const history = this.historyOf(held, 'book', frame);
-    const naive = history === undefined ? EMPTY_BOOK : history.books[frame.seq]!;
+    const { group = 0, tickSize } = held.topic;
+    const whole = history === undefined ? EMPTY_BOOK : history.books[frame.seq]!;
+    const naive = group === 0 ? whole : whole.grouped(tickSize);
     if (frame.checksum !== naive.checksum(frame.depth)) {
       this.fail(`${nameOf(held)}: checksum ${frame.checksum} at seq ${frame.seq} depth ${frame.depth}`);
     }
@@ -305,7 +318,9 @@ export class Witness {
   /** The history of the frame's epoch, after its stamps were checked; undefined where nothing was ever published. */
   private historyOf(held: Held, channel: string | null, frame: Stamp): History | undefined {
     this.checks += 1;
-    const history = this.oracle.history(held.topic.epoch);
+    const { epoch, symbol, group = 0, tickSize } = held.topic;
+    const { oracle } = this;
+    const history = group === 0 ? oracle.history(epoch) : oracle.historyOfBuckets(symbol, epoch, tickSize);
     const stamps = history?.stamps[frame.seq];
     if (history !== undefined && history.symbol !== held.topic.symbol) this.fail(`${nameOf(held)}: a foreign epoch`);
     if (history !== undefined && channel !== null && history.channel !== channel) {
@@ -335,7 +350,7 @@ export class Witness {
 }
 
 export function nameOf({ topic }: Held): string {
-  return `${topic.channel}:${topic.symbol}`;
+  return topicName(topic.channel, topic.symbol, topic.group);
 }
 
 function countOf({ counters }: Held): number {

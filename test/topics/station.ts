@@ -4,6 +4,7 @@
 import { MemoryBus } from '../../src/bus/memory.ts';
 import { ClientStream, type Held } from '../../src/client/stream.ts';
 import { defineInstrument, type InstrumentDefinition, Instruments } from '../../src/market/instrument.ts';
+import { SymbolSets } from '../../src/market/sets.ts';
 import type { Update } from '../../src/market/update.ts';
 import { BACKLOGGED, DROPPED, SENT, type Socket } from '../../src/ports/socket.ts';
 import type { Codec } from '../../src/protocol/codec.ts';
@@ -28,6 +29,7 @@ export const LIMITS = {
   requestBytesMax: 65_536,
   symbolsPerRequestMax: 100,
   subscriptionsMax: 100,
+  stallMsMax: 20_000,
 };
 
 /** A client: the socket that the gateway sends into, and behind it what a real client would hold. */
@@ -131,6 +133,7 @@ export class FakeClient implements Socket {
 export class Station {
   readonly kernel = new Kernel();
   readonly instruments = new Instruments();
+  readonly sets = new SymbolSets();
   readonly counters = connectionCounters();
   /** Codes of all refusals, in order. */
   readonly refusals: string[] = [];
@@ -158,12 +161,17 @@ export class Station {
     this.topics = new Topics({ bus, instruments, clock, timers, flush, onError, ...this.limits });
     this.sessions = new Sessions({
       instruments,
+      sets: this.sets,
       topics: this.topics,
       flush,
       clock,
       limits: this.limits,
       server: 'station',
       onRefusal: (code) => this.refusals.push(code),
+    });
+    this.sets.watch((name) => {
+      const connections = this.clients.map(({ connection }) => connection);
+      this.sessions.setChanged(connections, name);
     });
     instruments.watch((event) => {
       const connections = this.clients.map(({ connection }) => connection);

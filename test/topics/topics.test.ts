@@ -15,14 +15,20 @@ async function publishTrades(station: Station, count: number): Promise<void> {
   }
 }
 
+/** A client of a raw book whose ring keeps eight updates. */
+async function withRawBook() {
+  const station = new Station({ ringFramesMax: 8 });
+  station.list('X');
+  await station.publish('X', SNAPSHOT);
+  const client = station.connect();
+  client.stream.subscribe('book', ['X'], { mode: 'raw' });
+  await station.settle();
+  return { station, client };
+}
+
 describe('a ring that has moved on', () => {
   test('tells a raw book which updates are missing, resets it and sends a snapshot', async () => {
-    const station = new Station({ ringFramesMax: 8 });
-    station.list('X');
-    await station.publish('X', SNAPSHOT);
-    const client = station.connect();
-    client.stream.subscribe('book', ['X'], { mode: 'raw' });
-    await station.settle();
+    const { station, client } = await withRawBook();
     client.room = 2;
     for (let size = 1; size <= 30; size++) {
       await station.publish('X', { kind: 'delta', bids: [100, size, 0], asks: [] });
@@ -45,12 +51,7 @@ describe('a ring that has moved on', () => {
   });
 
   test('sends every update to a raw book that is not further behind than it is long', async () => {
-    const station = new Station({ ringFramesMax: 8 });
-    station.list('X');
-    await station.publish('X', SNAPSHOT);
-    const client = station.connect();
-    client.stream.subscribe('book', ['X'], { mode: 'raw' });
-    await station.settle();
+    const { station, client } = await withRawBook();
     client.room = 1;
     for (let size = 1; size <= 9; size++) {
       await station.publish('X', { kind: 'delta', bids: [100, size, 0], asks: [] });

@@ -1,0 +1,321 @@
+// Owns `tickwire record`: every update of a gateway into a file, until it is told to end. Main registers it.
+// Invariant: the file is whole up to its last block whatever ends the command, and a lost connection is in it, not beside it.
+
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import type { ClientStream, Held, StreamHandlers } from '../client/stream.ts';
+import { readInstrument } from '../gateway/http.ts';
+import type { Instrument } from '../market/instrument.ts';
+import { CHANNELS, type Channel, type ChannelFrame, type InstrumentFrame, type Refused } from '../protocol/frames.ts';
+import { Recorder } from '../recording/recorder.ts';
+import { packageVersion } from '../settings/settings.ts';
+import { Complaint, ExitCode, messageOf } from './complaint.ts';
+import { type Endpoints, usualEndpoints } from './flags.ts';
+import { environmentHelp, examplesHelp } from './guide.ts';
+import { addUrlFlag, fetchInstruments } from './instruments.ts';
+import { type Interrupt, onInterrupt } from './interrupt.ts';
+import { Link } from './link.ts';
+import { channelsOf, symbolsOf } from './lists.ts';
+import { lengthOf } from './moments.ts';
+import { showCounts } from './record-counts.ts';
+
+const ENVIRONMENT = [['TICKWIRE_URL', 'The gateway, where --url does not say it.']] as const;
+
+/** How long a lost gateway is waited for before it is tried again: twice as long each time. */
+const RETRY_MS_MIN = 250;
+const RETRY_MS_MAX = 10_000;
+
+interface RecordOptions {
+  readonly url?: Endpoints;
+  readonly symbols: readonly string[];
+  readonly channels: readonly Channel[];
+  readonly out: string;
+  /** Microseconds. */
+  readonly duration?: number;
+  readonly json?: boolean;
+}
+
+export function addRecord(program: Command, ended: (exitCode: number) => void): void {
+  addUrlFlag(
+    program
+      .command('record')
+      .summary('record a gateway into a file')
+      .description(
+        'Records every single update of a gateway, with its sequence number and all of its times, until Ctrl-C. ' +
+          '`tickwire replay` plays the file. A lost gateway is waited for; what was missed meanwhile is in the file as a gap.',
+      ),
+  )
+    .option('--symbols <list>', "such as BTC-USD,ETH-USD; 'all' takes new listings too", symbolsOf, [])
+    .addOption(
+      new Option('--channels <list>', 'what to record of them')
+        .argParser(channelsOf)
+        .default(CHANNELS, CHANNELS.join()),
+    )
+    .requiredOption('--out <file>', 'the file to write, such as market.twr; one that is there is not touched')
+    .option('--duration <length>', 'ends by itself after 90s, 15m, 1h30m; by default it goes on until Ctrl-C', lengthOf)
+    .option('--json', 'print the counts as one JSON document')
+    .addHelpText(
+      'after',
+      examplesHelp([
+        ['tickwire record --out market.twr', 'everything, until Ctrl-C'],
+        [
+          'tickwire record --symbols BTC-USD --channels book,trade --duration 1h --out btc.twr',
+          'an hour of one market',
+        ],
+        ['tickwire replay market.twr', 'a gateway with the market as it was'],
+      ]),
+    )
+    .addHelpText('after', environmentHelp(ENVIRONMENT))
+    .action(async (options: RecordOptions) => {
+      ended(await new Recording(options).run());
+    });
+}
+
+class Recording {
+  private readonly url: Endpoints;
+  private readonly wanted: ReadonlySet<string> | null;
+  private readonly subscribed = new Set<string>();
+  private readonly definitions = new Map<string, Instrument>();
+  private recorder!: Recorder;
+  private link: Link | null = null;
+  /** Requests of the first connection. */
+  private readonly unanswered = new Set<number>();
+  private announced = false;
+  private perRequest = 1;
+  private reconnects = 0;
+  private finish: (failure: Complaint | null) => void = () => {};
+  private readonly finished = new Promise<Complaint | null>((resolve) => {
+    this.finish = resolve;
+  });
+
+  constructor(private readonly options: RecordOptions) {
+    this.url = options.url ?? usualEndpoints();
+    this.wanted = options.symbols.length === 0 ? null : new Set(options.symbols);
+  }
+
+  async run(): Promise<number> {
+    const interrupt = onInterrupt();
+    interrupt.signal.addEventListener('abort', () => this.finish(null), { once: true });
+    try {
+      await this.define();
+      this.recorder = await this.create();
+      return await this.record(interrupt);
+    } finally {
+      interrupt.stop();
+    }
+  }
+
+  private async record(interrupt: Interrupt): Promise<number> {
+    const { recorder, options } = this;
+    const timer =
+      options.duration === undefined ? undefined : setTimeout(() => this.finish(null), options.duration / 1_000);
+    const counts = showCounts(recorder);
+    let failure: Complaint | null = null;
+    try {
+      await this.connect(null);
+      void this.stayConnected(interrupt.signal);
+      failure = await this.finished;
+    } finally {
+      clearTimeout(timer);
+      counts.stop();
+      this.link?.close();
+      this.link = null;
+      await recorder.close().catch((error: unknown) => {
+        failure ??= new Complaint(`${options.out} can't be written to its end: ${messageOf(error)}`);
+      });
+    }
+    if (failure !== null) throw failure;
+    this.report();
+    return ExitCode.done;
+  }
+
+  /** What is listed. @throws Complaint where something that is asked for is not. */
+  private async define(): Promise<void> {
+    for (const entry of await fetchInstruments(this.url.http)) {
+      const instrument = readInstrument(entry, entry.symbol);
+      if (typeof instrument !== 'string' && this.wants(entry.symbol)) this.definitions.set(entry.symbol, instrument);
+    }
+    const missing = [...(this.wanted ?? [])].filter((symbol) => !this.definitions.has(symbol));
+    if (missing.length === 0) return;
+    throw new Complaint(
+      `${this.url.http} does not list ${missing.join(', ')}: \`tickwire instruments\` shows what it does`,
+    );
+  }
+
+  private async create(): Promise<Recorder> {
+    const { out, channels } = this.options;
+    const { timeUs } = (await (await fetch(`${this.url.http}/v1/time`)).json()) as { timeUs: number };
+    const symbols = this.wanted === null ? null : [...this.wanted];
+    const description = { createdUs: timeUs, software: `tickwire/${packageVersion()}`, channels, symbols };
+    const full = (error: unknown): void => this.finish(new Complaint(`${out} can't be written: ${messageOf(error)}`));
+    try {
+      return await Recorder.create(out, description, timeUs, full);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      const why = code === 'EEXIST' ? 'it is there already; name another' : messageOf(error);
+      throw new Complaint(`${out} can't be written: ${why}`, code === 'EEXIST' ? ExitCode.misused : ExitCode.failed);
+    }
+  }
+
+  /** Opens a connection and subscribes; with the one before, from where that stood. */
+  private async connect(earlier: ClientStream | null): Promise<Link> {
+    let welcomed: () => void = () => {};
+    const welcome = new Promise<void>((resolve) => {
+      welcomed = resolve;
+    });
+    const link = await Link.open(this.url.stream, this.handlers(welcomed));
+    await Promise.race([welcome, link.ended]);
+    this.link = link;
+    if (earlier !== null) link.stream.carry(earlier);
+    this.subscribed.clear();
+    this.subscribe([...this.definitions.keys()], earlier);
+    link.stream.instruments(true);
+    return link;
+  }
+
+  private async stayConnected(signal: AbortSignal): Promise<void> {
+    let newest: ClientStream | null = null;
+    for (let link = this.link; link !== null; link = await this.reconnect(newest, signal)) {
+      const reason = await link.ended;
+      if (this.link === null) return;
+      // One that broke off before it was told anything has no cursors to go on from.
+      if (newest === null || link.stream.held.size > 0) newest = link.stream;
+      this.recorder.connection('lost');
+      process.stderr.write(`the connection to ${this.url.stream} was lost: ${reason}; it is tried again\n`);
+    }
+  }
+
+  private async reconnect(earlier: ClientStream, signal: AbortSignal): Promise<Link | null> {
+    for (
+      let waitMs = RETRY_MS_MIN;
+      this.link !== null && !signal.aborted;
+      waitMs = Math.min(RETRY_MS_MAX, 2 * waitMs)
+    ) {
+      await new Promise((resolve) => setTimeout(resolve, waitMs * Math.random()));
+      if (this.link === null) return null;
+      const link = await this.connect(earlier).catch(() => null);
+      if (link === null) continue;
+      this.reconnects += 1;
+      this.recorder.connection('back');
+      process.stderr.write(`connected to ${this.url.stream} again\n`);
+      return link;
+    }
+    return null;
+  }
+
+  private subscribe(symbols: readonly string[], earlier: ClientStream | null): void {
+    const { link, recorder, perRequest } = this;
+    for (const symbol of symbols) {
+      this.subscribed.add(symbol);
+      recorder.instrument(this.definitions.get(symbol)!);
+    }
+    for (let from = 0; from < symbols.length; from += perRequest) {
+      const some = symbols.slice(from, from + perRequest);
+      for (const channel of this.options.channels) {
+        const cursors = some.map((symbol) => [symbol, earlier?.cursor(channel, symbol)] as const);
+        const cursor = Object.fromEntries(cursors.filter((each): each is [string, Cursor] => each[1] !== undefined));
+        if (link !== null) this.unanswered.add(link.stream.subscribe(channel, some, { mode: 'raw', cursor }));
+      }
+    }
+  }
+
+  private handlers(welcomed: () => void): StreamHandlers {
+    const take = (held: Held, frame: ChannelFrame): void => {
+      this.recorder.frame(held, frame);
+      if (this.recorder.congested) this.hold();
+    };
+    return {
+      welcome: ({ limits }) => {
+        this.perRequest = limits.symbolsPerRequest;
+        welcomed();
+      },
+      topic: (held) => this.recorder.topic(held),
+      book: (held, _book, frame) => take(held, frame),
+      quote: take,
+      trade: take,
+      status: take,
+      gap: (held, frame) => this.recorder.gap(held, frame),
+      reset: (held, frame) => this.recorder.reset(held, frame),
+      end: (held, frame) => {
+        this.subscribed.delete(held.topic.symbol);
+        this.recorder.end(held, frame);
+      },
+      instrument: (frame) => void this.changed(frame),
+      error: ({ message, action }) => this.finish(new Complaint(`the gateway refused: ${message} ${action}`)),
+      ack: ({ id, refused }) => {
+        for (const each of refused) this.refused(each);
+        this.unanswered.delete(id);
+        if (this.unanswered.size === 0) this.announce();
+      },
+    };
+  }
+
+  /** The disk is slower than the market: the gateway is left to merge what this client can't take. */
+  private hold(): void {
+    const { link } = this;
+    link?.pause();
+    const resume = (): void => link?.resume();
+    this.recorder.settled().then(resume, resume);
+  }
+
+  /** A symbol that a restarted gateway has not listed yet is taken up when it does. */
+  private refused({ symbol, code, message, action }: Refused): void {
+    this.subscribed.delete(symbol);
+    if (code === 'unknown-symbol') process.stderr.write(`${symbol} is not listed now; it is taken up when it is\n`);
+    else this.finish(new Complaint(`the gateway refused ${symbol}: ${message} ${action}`));
+  }
+
+  /** Says it when every subscription was answered: from here on nothing is missed. */
+  private announce(): void {
+    if (this.announced) return;
+    this.announced = true;
+    const { out, json, duration } = this.options;
+    const ending = duration === undefined ? 'Ctrl-C ends it' : 'Ctrl-C ends it before its time';
+    const what = `recording ${this.subscribed.size} symbols of ${this.url.http} into ${out}; ${ending}`;
+    (json === true ? process.stderr : process.stdout).write(`${what}\n`);
+  }
+
+  private async changed({ action, symbol }: InstrumentFrame): Promise<void> {
+    const known = this.subscribed.has(symbol);
+    if (action === 'delisted' || !this.wants(symbol) || (action === 'listed' && known)) return;
+    const { link } = this;
+    try {
+      const response = await fetch(`${this.url.http}/v1/instruments/${encodeURIComponent(symbol)}`);
+      const instrument = readInstrument(await response.json(), symbol);
+      if (typeof instrument === 'string' || link !== this.link) return;
+      this.definitions.set(symbol, instrument);
+      if (this.subscribed.has(symbol)) this.recorder.instrument(instrument);
+      else this.subscribe([symbol], null);
+    } catch (error) {
+      process.stderr.write(`${symbol} was listed and can't be recorded: ${messageOf(error)}\n`);
+    }
+  }
+
+  private wants(symbol: string): boolean {
+    return this.wanted === null || this.wanted.has(symbol);
+  }
+
+  private report(): void {
+    const { recorder, options, reconnects } = this;
+    const { bytes, symbols, counts } = recorder;
+    if (options.json === true) {
+      process.stdout.write(`${JSON.stringify({ file: options.out, bytes, symbols, reconnects, ...counts })}\n`);
+      return;
+    }
+    const { snapshots, updates, trades, quotes, statuses, gaps, merged } = counts;
+    const words = [
+      `${symbols} symbols`,
+      `${snapshots} snapshots`,
+      `${updates} book updates`,
+      `${quotes} quotes`,
+      `${trades} trades`,
+      `${statuses} statuses`,
+    ];
+    if (gaps > 0) words.push(`${gaps} gaps`);
+    if (merged > 0) words.push(`${merged} updates merged by the gateway`);
+    if (reconnects > 0) words.push(`${reconnects} times connected again`);
+    process.stdout.write(`${options.out}: ${words.join(', ')}, ${bytes} bytes\n`);
+  }
+}
+
+type Cursor = NonNullable<ReturnType<ClientStream['cursor']>>;
