@@ -18,6 +18,7 @@ export interface Announcement {
 
 export function banner({ urls, market, symbols, ending }: Announcement): string {
   const facts = [
+    ['page', `${urls.url}/`],
     ['stream', urls.streamUrl],
     ['http', `${urls.url}/v1/instruments`],
     ['admin', `${urls.adminUrl}/readyz`],
@@ -41,7 +42,7 @@ export function banner({ urls, market, symbols, ending }: Announcement): string 
 export function bannerJson({ urls, market, symbols }: Announcement): string {
   const { url, streamUrl, adminUrl } = urls;
   const version = packageVersion();
-  return `${JSON.stringify({ version, url, stream: streamUrl, admin: adminUrl, market, symbols })}\n`;
+  return `${JSON.stringify({ version, url, page: `${url}/`, stream: streamUrl, admin: adminUrl, market, symbols })}\n`;
 }
 
 function tries(urls: Urls, symbol: string | undefined): string[] {

@@ -9,7 +9,7 @@ const LINE_INTERVAL_MS = 10_000;
 const CLEAR_LINE = '\r\x1b[2K';
 
 export function showCounts(recorder: Recorder): { stop(): void } {
-  const { stderr } = process;
+  const stderr = process.stderr;
   const sinceMs = performance.now();
   const line = (): string => {
     const { updates, trades, quotes } = recorder.counts;

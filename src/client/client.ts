@@ -50,7 +50,6 @@ export type Request =
   | { readonly op: 'limit'; readonly maxBytesPerSec?: number; readonly topOfBook?: boolean }
   | { readonly op: 'resync'; readonly channel: Channel; readonly symbols: readonly string[]; readonly group?: number }
   | { readonly op: 'demo'; readonly stallMs: number }
-  | { readonly op: 'demo'; readonly stallMs: number }
   | { readonly op: 'ping' };
 
 /** What happened on this client since it was made; all of them only grow. What became of updates is summed over all subscriptions. */

@@ -174,9 +174,9 @@ export function reachTicks({ levels, gapTicks }: SyntheticSymbol): number {
   return levels * gapTicks * 4;
 }
 
-/** The best prices are no farther apart, in ticks. */
+/** The best prices are no farther apart, in ticks: room for as many levels as a sweep empties, and as many again. */
 export function spreadTicksMax({ gapTicks }: SyntheticSymbol): number {
-  return 16 * gapTicks;
+  return 12 * gapTicks;
 }
 
 /** No order is larger than so many times the typical level, and no level than twice that. */
@@ -186,8 +186,8 @@ export const ORDER_FACTOR_MAX = 2 * EXPONENTIAL_MAX;
 export function assertSound(symbol: SyntheticSymbol): void {
   const { definition, startTicks, rangeTicks, gapTicks, levelLots, levels, beta, weight } = symbol;
   const { tickSize, lotSize, negativePrices } = definition;
-  // The price follows the fair value at a distance of some spreads; twice the range covers that.
-  const wanderedTicks = 2 * rangeTicks + 2 * spreadTicksMax(symbol) + reachTicks(symbol);
+  // The price follows the fair value at a distance of some spreads, or of a part of the range.
+  const wanderedTicks = 2 * rangeTicks + 3 * spreadTicksMax(symbol) + reachTicks(symbol);
   const furthestTicks = Math.abs(startTicks) + wanderedTicks;
   const counts = [startTicks, rangeTicks, gapTicks, tickSize, lotSize, levelLots, levels];
   const faults: readonly (readonly [boolean, string])[] = [

@@ -91,9 +91,8 @@ describe('the script', () => {
 
   /** What bash would offer for each line of words, which are cut as bash cuts them. */
   function bash(...lines: readonly (readonly string[])[]): string[][] {
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: they are bash's.
-    const ask =
-      'COMP_CWORD=$#; COMP_WORDS=(tickwire "$@"); _tickwire tickwire "" ""; echo "${#COMPREPLY[@]} ${COMPREPLY[*]}"';
+    const ask = `COMP_CWORD=$#; COMP_WORDS=(tickwire "$@"); _tickwire tickwire "" ""
+      echo "\${#COMPREPLY[@]} \${COMPREPLY[*]}"`;
     const asked = lines.map((words) => `ask ${words.map((word) => `'${word}'`).join(' ')}`);
     const script = ['source <(tickwire completion bash)', `ask() { ${ask}; }`, ...asked].join('\n');
     const said = execFileSync('bash', ['--norc', '-c', script], { env: environment(), encoding: 'utf8' });

@@ -358,7 +358,8 @@ describe('a live feed', () => {
       },
     });
     for (const channel of ['book', 'quote', 'trade'] as const) late.stream.subscribe(channel, [name]);
-    await late.until(() => healths.book !== '' && healths.quote !== '', 'the healths of a book and a quote');
+    // At once, not with the next look at all healths.
+    await late.client.settled();
     expect(healths).toEqual({ book: 'resync', quote: 'resync', trade: '' });
     scene.exchange.release();
     await late.until(() => healths.book === 'live' && healths.quote === 'live', 'both live again');

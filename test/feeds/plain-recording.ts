@@ -40,7 +40,7 @@ const START_US = 1_700_000_000_000_000;
 const STEP_US = 12_345;
 
 /** Books of the synthetic market, then their changes and trades. @param messages changes of books. */
-export function happenings({ seed, messages }: { seed: number; messages: number }): Happening[] {
+function happenings({ seed, messages }: { seed: number; messages: number }): Happening[] {
   const market = new SyntheticMarket({ seed, symbols: syntheticSymbols(5, seed) });
   const scales = new Map(
     market

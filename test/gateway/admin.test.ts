@@ -93,7 +93,7 @@ describe('a client that stops reading', () => {
       },
       ({ connections: [first] }) => first?.block === 'window',
     );
-    expect({ total, blocked }).toEqual({ total: 2, blocked: { socket: 0, window: 1, budget: 0 } });
+    expect({ total, blocked }).toEqual({ total: 2, blocked: { socket: 0, window: 1, budget: 0, demo: 0 } });
     expect(Object.values(paces).reduce((sum, count) => sum + count)).toBe(2);
     expect(bytesPerSec).toBe(connections.reduce((sum, each) => sum + each.bytesPerSec, 0));
     expect(connections.map((each) => each.id)).toEqual([id, healthyId]);
@@ -270,7 +270,7 @@ describe('the list', () => {
       total: 0,
       bytesPerSec: 0,
       paces: { 'real-time': 0, conflated: 0, slower: 0, top: 0 },
-      blocked: { socket: 0, window: 0, budget: 0 },
+      blocked: { socket: 0, window: 0, budget: 0, demo: 0 },
       connections: [],
     });
   });

@@ -282,6 +282,30 @@ describe('a damaged recording', () => {
       { numRuns: 200 },
     );
   });
+
+  test('whatever stands in a block whose checksums are right, ends with events or with a RecordingError', async () => {
+    const file = await RecordingFile.open(await written(1));
+    let plain: Buffer | undefined;
+    for await (const block of file.blocks(null, () => {})) plain = block.plain;
+    await file.close();
+    const change = fc.record({ at: fc.nat(plain!.length - 1), byte: fc.nat(255) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 4 }), async (changes) => {
+        const bytes = Buffer.from(plain!);
+        for (const { at, byte } of changes) bytes[at] = byte;
+        const path = freshPath();
+        const writer = await RecordingWriter.create(path, DESCRIPTION);
+        writer.append({ kind: 'key', records: 11, firstUs: START_US, lastUs: START_US + 5_000, plain: bytes });
+        await writer.close();
+        const outcome = await played(path).catch((error: unknown) => {
+          if (error instanceof RecordingError) return null;
+          throw error;
+        });
+        for (const timeUs of outcome?.times ?? []) expect(Number.isSafeInteger(timeUs)).toBe(true);
+      }),
+      { numRuns: 300 },
+    );
+  });
 });
 
 /** Where the file's header ends, then each of its blocks, the index last. */
