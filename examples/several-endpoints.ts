@@ -4,7 +4,7 @@
 import { connect } from 'tickwire/client';
 
 const [symbol = 'BTC-USD', ...given] = process.argv.slice(2);
-const urls = given.length > 0 ? given : ['ws://localhost:9001/v1/stream', 'ws://localhost:9002/v1/stream'];
+const urls = given.length > 0 ? given : ['ws://localhost:9001/v1/stream', 'ws://localhost:9101/v1/stream'];
 
 const client = connect(urls, { reconnect: { minMs: 100, maxMs: 2_000 } });
 client.on('state', ({ state, endpoint, reason }) => console.log(`${state} ${endpoint} ${reason ?? ''}`));

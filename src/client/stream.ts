@@ -27,6 +27,8 @@ export type { Held, StreamHandlers, SubscribeOptions };
 export class ClientStream {
   readonly held = new Map<number, Held>();
   private readonly byName = new Map<string, Held>();
+  /** What unsubscribe requests that were not answered yet name, by their ids. */
+  private readonly leaving = new Map<number, readonly string[]>();
   private readonly carried = new Map<string, Held>();
   private readonly decoder: Decoder;
   private nextId = 1;
@@ -56,9 +58,9 @@ export class ClientStream {
     this.carried.delete(topicName(channel, symbol, group));
   }
 
-  /** Where the client stands in a topic, to be brought along in `SubscribeOptions.cursor`. */
+  /** Where the client stands in a topic, announced or only carried, to be brought along in `SubscribeOptions.cursor`. */
   cursor(channel: Channel, symbol: string, group = 0): { epoch: number; seq: number; depth?: number } | undefined {
-    const held = this.find(channel, symbol, group);
+    const held = this.find(channel, symbol, group) ?? this.carried.get(topicName(channel, symbol, group));
     if (held === undefined || !held.valid) return undefined;
     const { epoch } = held.topic;
     return held.book === null ? { epoch, seq: held.seq } : { epoch, seq: held.seq, depth: held.book.depth as Depth };
@@ -71,7 +73,12 @@ export class ClientStream {
 
   /** Ends subscriptions. @returns the request's id. */
   unsubscribe(channel: Channel, symbols: readonly string[], group = 0): number {
-    return this.request({ op: 'unsubscribe', channel, symbols, ...(group === 0 ? {} : { group }) });
+    const id = this.request({ op: 'unsubscribe', channel, symbols, ...(group === 0 ? {} : { group }) });
+    this.leaving.set(
+      id,
+      symbols.map((symbol) => topicName(channel, symbol, group)),
+    );
+    return id;
   }
 
   /** Asks for a fresh start of what the client doubts. */
@@ -229,6 +236,9 @@ export class ClientStream {
 
   private acknowledged(frame: AckFrame): void {
     if (frame.op === 'unsubscribe') {
+      // Until now the topic may have been announced, and have continued from what was carried.
+      for (const name of this.leaving.get(frame.id) ?? []) this.carried.delete(name);
+      this.leaving.delete(frame.id);
       for (const { topic } of frame.accepted) {
         const held = this.held.get(topic);
         if (held !== undefined) this.forget(held);

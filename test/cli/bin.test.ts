@@ -53,7 +53,7 @@ describe('the bin', () => {
     const [, curl] = await gateway.says(/curl '(\S+)'/);
     await gateway.says(/npx tickwire watch BTC-USD --url http/);
     await gateway.says(/npx wscat -c ws:\S+\/v1\/stream .*Ctrl-C ends it/s);
-    expect(await (await fetch(`${url}/v1/instruments`)).json()).toMatchObject({ instruments: { length: 5 } });
+    expect(await (await fetch(`${url}/v1/instruments`)).json()).toMatchObject({ instruments: { length: 24 } });
     expect(await (await fetch(curl!)).json()).toMatchObject({ symbol: 'BTC-USD', bids: { length: 5 } });
     expect(await (await fetch(admin!)).json()).toEqual({ ready: true });
     const { code, stderr } = await gateway.signal('SIGTERM');

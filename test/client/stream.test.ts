@@ -128,6 +128,31 @@ describe.each(STATES)('a $channel', ({ channel, frame }) => {
     expect(client.held).toMatchObject({ seq: 5, valid: true, health: null });
   });
 
+  test('is brought along also past a connection that ended before it was announced', () => {
+    const first = client;
+    const cut = new Client();
+    cut.stream.carry(first.stream);
+    expect(cut.stream.cursor(channel, 'X')).toMatchObject({ epoch: 77, seq: 5 });
+    client = new Client();
+    client.stream.carry(cut.stream);
+    expect(client.stream.cursor(channel, 'X')).toMatchObject({ epoch: 77, seq: 5 });
+    client.take(topicFrame(channel), frame(5, 6));
+    expect(client.held).toMatchObject({ seq: 6, valid: true });
+  });
+
+  test('is not continued once an unsubscribe is acknowledged that came before its announcement', () => {
+    const earlier = client;
+    client = new Client();
+    client.stream.carry(earlier.stream);
+    const id = client.stream.unsubscribe(channel, ['X']);
+    expect(client.stream.cursor(channel, 'X')).toBeDefined();
+    const accepted = [{ symbol: 'X', topic: 1, depth: 0, intervalMs: 0, mode: 'live' as const }];
+    client.take({ type: 'ack', id, op: 'unsubscribe', accepted, refused: [] });
+    expect(client.stream.cursor(channel, 'X')).toBeUndefined();
+    client.take(topicFrame(channel));
+    expect(client.held).toMatchObject({ seq: 0, valid: false });
+  });
+
   test('starts from nothing where the epoch is another than on the earlier connection', () => {
     const earlier = client;
     client = new Client();
