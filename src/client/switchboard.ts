@@ -62,9 +62,10 @@ export class Switchboard implements Desk {
     },
   };
 
-  /** @throws TickwireError `already-subscribed` */
+  /** @throws TickwireError `already-subscribed`, or `bad-option` for a pattern: what it brings has no line of its own. */
   add<L extends Line>(line: L): L {
     const name = keyOf(line);
+    if (/[*@]/.test(line.symbol)) throw ownError('bad-option', 'wildcards and sets: use ClientStream');
     if (this.lines.has(name)) throw ownError('already-subscribed', name);
     this.lines.set(name, line);
     this.ask(line);

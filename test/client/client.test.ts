@@ -175,6 +175,9 @@ describe('a subscription', () => {
     const client = clientOf(gateway.streamUrl);
     const book = client.book('A', { depth: 1 });
     expect(() => client.book('A')).toThrow(expect.objectContaining({ code: 'already-subscribed' }));
+    for (const pattern of ['A*', '@all']) {
+      expect(() => client.book(pattern)).toThrow(expect.objectContaining({ code: 'bad-option' }));
+    }
     await book.ready;
     book.close();
     const again = client.book('A', { depth: 5 });
