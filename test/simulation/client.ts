@@ -3,7 +3,7 @@
 
 import { ClientStream, type Held, type SubscribeOptions } from '../../src/client/stream.ts';
 import type { Codec } from '../../src/protocol/codec.ts';
-import type { Channel, Depth, Mode } from '../../src/protocol/frames.ts';
+import { type Channel, type Depth, type Mode, topicName } from '../../src/protocol/frames.ts';
 import type { Connection } from '../../src/sessions/connection.ts';
 import type { Kernel, Random } from './kernel.ts';
 import { Link, type LinkOptions } from './link.ts';
@@ -101,7 +101,10 @@ export class SimulatedClient {
   ): void {
     const priority = this.random.chance(0.3) ? { priority: this.random.below(10) } : {};
     const options = { depth, interval, mode, ...priority, ...more };
-    this.ask({ channel, group: more.group ?? 0 }, (stream) => stream.subscribe(channel, symbols, options));
+    const { group = 0, cursor = {} } = more;
+    this.ask({ channel, group }, (stream) => stream.subscribe(channel, symbols, options));
+    if (this.live === null) return;
+    for (const symbol of symbols) this.witness.asked(topicName(channel, symbol, group), cursor[symbol] !== undefined);
   }
 
   unsubscribe({ channel, symbol, group }: Active): void {

@@ -50,6 +50,9 @@ export interface Asked {
 
 /** What the client was told of one topic so far. */
 interface Ledger {
+  readonly channel: Channel;
+  readonly symbol: string;
+  readonly group: number;
   epoch: number;
   /** The update up to which everything is accounted for; -1: nothing yet. */
   seq: number;
@@ -78,6 +81,8 @@ export class Witness {
   /** By name, kept from one connection to the next, and by the topic ids of this one. */
   private ledgers = new Map<string, Ledger>();
   private readonly byTopic = new Map<number, Ledger>();
+  /** Asked for on this connection, and not acknowledged yet. */
+  private readonly pending = new Set<string>();
   private longBooks = 0;
 
   constructor(
@@ -111,12 +116,11 @@ export class Witness {
   }
 
   /** The connection is gone. `keeps` says of what a cursor can be made, and whether it is of a whole state. */
-  disconnected(keeps: (active: Active) => 'whole' | 'cut' | 'nothing'): void {
+  disconnected(keeps: (topic: Pick<Ledger, 'channel' | 'symbol' | 'group'>) => 'whole' | 'cut' | 'nothing'): void {
     const kept = new Map<string, Ledger>();
-    for (const [key, active] of this.active) {
-      const ledger = this.ledgers.get(key);
-      const keeping = keeps(active);
-      if (ledger === undefined || keeping === 'nothing') continue;
+    for (const [key, ledger] of this.ledgers) {
+      const keeping = keeps(ledger);
+      if (keeping === 'nothing') continue;
       kept.set(key, ledger);
       // Raw books are full: one cut to a depth is widened first.
       if (keeping === 'cut') ledger.mayMerge = true;
@@ -124,7 +128,16 @@ export class Witness {
     this.ledgers = kept;
     this.byTopic.clear();
     this.active.clear();
+    this.pending.clear();
     this.requests.clear();
+  }
+
+  /** A subscription is asked for that there is not yet: from what is held, or from nothing. */
+  asked(key: string, withCursor: boolean): void {
+    if (this.active.has(key) || this.pending.has(key)) return;
+    this.pending.add(key);
+    const ledger = this.ledgers.get(key);
+    if (ledger !== undefined) ledger.fresh = !withCursor;
   }
 
   /** At the end everybody holds the newest there is; `source` is the channel from which the topic's updates come. */
@@ -178,6 +191,7 @@ export class Witness {
   }
 
   private subscribed(key: string, wanted: Active): void {
+    this.pending.delete(key);
     const before = this.active.get(key);
     this.active.set(key, wanted);
     const ledger = this.ledgers.get(key);
@@ -188,11 +202,11 @@ export class Witness {
 
   private announced(held: Held): void {
     const key = nameOf(held);
-    const { topic, epoch } = held.topic;
+    const { topic, epoch, channel, symbol, group = 0 } = held.topic;
     if (!this.active.has(key)) this.fail(`${key} was announced before its subscription was acknowledged`);
     const before = this.ledgers.get(key);
     const goesOn = before?.epoch === epoch;
-    const start = { epoch, seq: -1, fresh: true, mayMerge: false, baseSeq: -1, baseCount: 0 };
+    const start = { channel, symbol, group, epoch, seq: -1, fresh: true, mayMerge: false, baseSeq: -1, baseCount: 0 };
     const ledger = goesOn ? before : start;
     this.ledgers.set(key, ledger);
     this.byTopic.set(topic, ledger);
