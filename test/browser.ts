@@ -14,7 +14,7 @@ const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-s
 /** Chromium, and fonts with numerals that look like a person's machine. */
 const PACKAGES = ['chromium', 'fonts-liberation', 'fonts-dejavu-core'];
 const UNPACKED = resolve(import.meta.dirname, '../.cache/chromium');
-const INSTALL_MS_MAX = 600_000;
+const INSTALL_MS_MAX = 240_000;
 const ASK_MS_MAX = 30_000;
 
 export const NO_BROWSER =
