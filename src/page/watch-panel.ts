@@ -22,6 +22,9 @@ interface Row {
   readonly spread: Slot;
 }
 
+/** Of the demo market: a first look should see something move. */
+const LIVELIEST = 'BTC-USD';
+
 export interface WatchActions {
   chosen(listing: Listing): void;
   /** These rows are on the screen now. */
@@ -74,7 +77,8 @@ export class WatchPanel {
     this.filter.hidden = listings.length < 8 && this.filter.value === '';
     this.lay();
     if (this.chosen !== null && listings.includes(this.chosen)) return;
-    const first = listings.find(({ symbol }) => symbol === this.wanted) ?? listings[0];
+    const named = (name: string): Listing | undefined => listings.find(({ symbol }) => symbol === name);
+    const first = named(this.wanted) ?? named(LIVELIEST) ?? listings[0];
     if (first === undefined) this.chosen = null;
     else this.choose(first);
   }

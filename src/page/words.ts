@@ -8,10 +8,13 @@ function withSign(mantissa: number, scale: number): string {
   return `${mantissa > 0 ? '+' : ''}${formatDecimal(mantissa, scale)}`;
 }
 
+/** More than this is a price near 0, whatever it did. */
+const PERCENT_MAX = 20;
+
 /** How a price has moved: in percent, or near and below 0, where percent mean nothing, the difference. */
 export function moved(from: number, to: number, scale: number): string {
   const percent = ((to - from) / from) * 100;
-  if (from <= 0 || Math.abs(percent) >= 100) return `${arrow(to - from)} ${withSign(to - from, scale)}`;
+  if (from <= 0 || Math.abs(percent) >= PERCENT_MAX) return `${arrow(to - from)} ${withSign(to - from, scale)}`;
   const rounded = Math.round(percent * 100) / 100;
   return `${arrow(rounded)} ${rounded > 0 ? '+' : ''}${rounded.toFixed(2)}%`;
 }

@@ -44,6 +44,7 @@ describe('figures', () => {
     [1_000_000, 999_990, '· 0.00%'],
     // A spread near zero, and one below it: percent mean nothing.
     [3, 10, '▲ +0.07'],
+    [6, 11, '▲ +0.05'],
     [-5, -7, '▼ -0.02'],
     [0, 4, '▲ +0.04'],
   ])('a price that went from %i to %i has moved %s', (from, to, words) => {
