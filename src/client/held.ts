@@ -108,3 +108,8 @@ export interface StreamHandlers {
   /** The client found a hole or a wrong checksum and has asked for a fresh start. */
   resync?(held: Held, reason: 'hole' | 'checksum'): void;
 }
+
+/** Of a topic of which nothing has come yet. */
+export function noCounters(): Held['counters'] {
+  return { delivered: 0, merged: 0, gapped: 0, covered: 0, resets: 0, ignored: 0, resyncs: 0 };
+}

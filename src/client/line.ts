@@ -5,7 +5,7 @@ import { formatDecimal } from '../protocol/decimal.ts';
 import type { Accepted, Channel, ChannelFrame, ResetFrame } from '../protocol/frames.ts';
 import { ownError, type TickwireError } from './error.ts';
 import type { HealEvent, TopicName } from './events.ts';
-import type { Held, SubscribeOptions } from './stream.ts';
+import { type Held, noCounters, type SubscribeOptions } from './held.ts';
 import type { Counters } from './subscription.ts';
 
 export type LineWishes = Omit<SubscribeOptions, 'cursor'>;
@@ -212,15 +212,22 @@ export abstract class Line {
   }
 }
 
-const NO_COUNTERS: Counters = {
-  delivered: 0,
-  merged: 0,
-  gapped: 0,
-  covered: 0,
-  resets: 0,
-  ignored: 0,
-  resyncs: 0,
-};
+const NO_COUNTERS: Counters = noCounters();
+
+/** Tells all who wait that there is news; none is kept for who comes later. */
+export class Bell {
+  private waiting: Deferred<void> | null = null;
+
+  next(): Promise<void> {
+    this.waiting ??= new Deferred();
+    return this.waiting.promise;
+  }
+
+  ring(): void {
+    this.waiting?.resolve();
+    this.waiting = null;
+  }
+}
 
 /** A promise and its two ends. Who does not wait for it need not catch its rejection. */
 export class Deferred<T> {

@@ -4,7 +4,7 @@
 import type { Channel, ChannelFrame } from '../protocol/frames.ts';
 import { ownError, type TickwireError } from './error.ts';
 import { Emitter } from './events.ts';
-import { Deferred, type Desk, Line, type LineWishes } from './line.ts';
+import { Bell, Deferred, type Desk, Line, type LineWishes } from './line.ts';
 import type { Held } from './stream.ts';
 import type { StateSubscription } from './subscription.ts';
 
@@ -14,8 +14,7 @@ type Maker<State, F> = (held: Held, frame: F, receivedUs: number) => State;
 export class StateLine<State, F extends ChannelFrame> extends Line implements StateSubscription<State, LineWishes> {
   private readonly emitter = new Emitter<{ change: State }>();
   private readonly first = new Deferred<State>();
-  /** Somebody waits for news, where there is one. */
-  private wake: Deferred<void> | null = null;
+  private readonly bell = new Bell();
   /** Whether the newest state is still to be made, when somebody looks. */
   private unmade = false;
   private frame: F | null = null;
@@ -56,7 +55,7 @@ export class StateLine<State, F extends ChannelFrame> extends Line implements St
       if (this.error !== null) throw this.error;
       if (this.closed) return;
       if (this.count === seenCount) {
-        await this.news();
+        await this.bell.next();
         continue;
       }
       seenCount = this.count;
@@ -80,21 +79,11 @@ export class StateLine<State, F extends ChannelFrame> extends Line implements St
     this.count += 1;
     if (this.count === 1) this.first.resolve(this.current!);
     if (this.emitter.hears('change')) this.emitter.emit('change', this.current!);
-    this.stir();
+    this.bell.ring();
   }
 
   protected over(error: TickwireError | null): void {
     this.first.reject(error ?? ownError('closed'));
-    this.stir();
-  }
-
-  private news(): Promise<void> {
-    this.wake ??= new Deferred();
-    return this.wake.promise;
-  }
-
-  private stir(): void {
-    this.wake?.resolve();
-    this.wake = null;
+    this.bell.ring();
   }
 }

@@ -17,7 +17,7 @@ import {
   topicName,
 } from '../protocol/frames.ts';
 import type { ClientCodec } from './codecs.ts';
-import type { Held, StreamHandlers, SubscribeOptions } from './held.ts';
+import { type Held, noCounters, type StreamHandlers, type SubscribeOptions } from './held.ts';
 import { LocalBook } from './local-book.ts';
 import { packed } from './packer.ts';
 
@@ -215,15 +215,7 @@ export class ClientStream {
       book: topic.channel === 'book' ? new LocalBook() : null,
       quote: null,
       status: null,
-      counters: before?.counters ?? {
-        delivered: 0,
-        merged: 0,
-        gapped: 0,
-        covered: 0,
-        resets: 0,
-        ignored: 0,
-        resyncs: 0,
-      },
+      counters: before?.counters ?? noCounters(),
       ...(continues ? before : {}),
       // What one gateway thought of a topic says nothing of another.
       health: known?.health ?? null,

@@ -5,9 +5,9 @@ import { type AckFrame, type ChannelFrame, topicName, type WelcomeFrame } from '
 import type { Endpoints } from './endpoints.ts';
 import { ownError, refusalOf, type TickwireError } from './error.ts';
 import type { ClientEvents, Emitter, HealEvent, TopicName } from './events.ts';
+import { type Held, noCounters, type StreamHandlers } from './held.ts';
 import type { Desk, Line, LineWishes } from './line.ts';
 import type { Requests } from './requests.ts';
-import type { Held, StreamHandlers } from './stream.ts';
 
 type Limits = WelcomeFrame['limits'];
 /** What one request holds of a line: the line, and its wishes as they were sent. */
@@ -74,15 +74,7 @@ export class Switchboard implements Desk {
 
   /** Sums of what became of all updates, over all subscriptions that there were. */
   totals(): Record<keyof Held['counters'], number> {
-    const sums: Record<keyof Held['counters'], number> = {
-      delivered: 0,
-      merged: 0,
-      gapped: 0,
-      covered: 0,
-      resets: 0,
-      ignored: 0,
-      resyncs: 0,
-    };
+    const sums = noCounters();
     for (const each of [this.past, ...[...this.lines.values()].map(({ counters }) => counters)]) addUp(sums, each);
     return sums;
   }

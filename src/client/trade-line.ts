@@ -4,7 +4,7 @@
 import type { ChannelFrame, TradeFrame } from '../protocol/frames.ts';
 import { ownError, type TickwireError } from './error.ts';
 import { Emitter } from './events.ts';
-import { Deferred, type Desk, Line } from './line.ts';
+import { Bell, Deferred, type Desk, Line } from './line.ts';
 import { type Trade, tradeOf } from './state.ts';
 import type { Held } from './stream.ts';
 import type { TradeSubscription, TradeWishes } from './subscription.ts';
@@ -17,8 +17,7 @@ export class TradeLine extends Line implements TradeSubscription {
   private readonly emitter = new Emitter<{ trade: Trade }>();
   private readonly begun = new Deferred<void>();
   private readonly queueMax: number;
-  /** Somebody waits for news, where there is one. */
-  private wake: Deferred<void> | null = null;
+  private readonly bell = new Bell();
   private queue: Trade[] = [];
   private looped = false;
 
@@ -51,7 +50,7 @@ export class TradeLine extends Line implements TradeSubscription {
         if (next !== undefined) yield next;
         else if (this.error !== null) throw this.error;
         else if (this.closed) return;
-        else await this.news();
+        else await this.bell.next();
       }
     } finally {
       this.looped = false;
@@ -69,14 +68,14 @@ export class TradeLine extends Line implements TradeSubscription {
     if (this.looped || !heard) {
       if (this.queue.length >= this.queueMax) this.overflow();
       this.queue.push(trade);
-      this.stir();
+      this.bell.ring();
     }
     if (heard) this.emitter.emit('trade', trade);
   }
 
   protected over(error: TickwireError | null): void {
     this.begun.reject(error ?? ownError('closed'));
-    this.stir();
+    this.bell.ring();
   }
 
   private overflow(): void {
@@ -91,15 +90,5 @@ export class TradeLine extends Line implements TradeSubscription {
       last = trade;
     }
     this.desk.overflowedBy(this, first.seq, last.seq);
-  }
-
-  private news(): Promise<void> {
-    this.wake ??= new Deferred();
-    return this.wake.promise;
-  }
-
-  private stir(): void {
-    this.wake?.resolve();
-    this.wake = null;
   }
 }

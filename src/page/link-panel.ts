@@ -25,6 +25,7 @@ interface Mark {
 export class LinkPanel {
   private readonly pauseButton = element('pause', HTMLButtonElement);
   private readonly stalls = [element('stall-short', HTMLButtonElement), element('stall-long', HTMLButtonElement)];
+  private readonly throttle = element('throttle', HTMLElement);
   private readonly throttles = [...document.querySelectorAll<HTMLInputElement>('input[name="throttle"]')];
   private readonly roundTrip = Slot.of('round-trip');
   private readonly latency = Slot.of('latency');
@@ -50,6 +51,7 @@ export class LinkPanel {
     const [short, long] = this.stalls;
     short!.hidden = stallMsMax < 3_000;
     long!.hidden = stallMsMax < 10_000;
+    this.throttle.hidden = stallMsMax === 0;
   }
 
   press(which: 'stall-short' | 'stall-long' | 'cut' | 'pause'): void {
@@ -58,6 +60,7 @@ export class LinkPanel {
   }
 
   nextThrottle(): void {
+    if (this.throttle.hidden) return;
     const at = this.throttles.findIndex(({ checked }) => checked);
     this.throttles[(at + 1) % this.throttles.length]?.click();
   }

@@ -9,7 +9,7 @@ function withSign(mantissa: number, scale: number): string {
 }
 
 /** More than this is a price near 0, whatever it did. */
-const PERCENT_MAX = 20;
+const PERCENT_MAX = 10;
 
 /** How a price has moved: in percent, or near and below 0, where percent mean nothing, the difference. */
 export function moved(from: number, to: number, scale: number): string {

@@ -269,6 +269,7 @@ describe.skipIf(found === null)('the page', { timeout: TEST_MS_MAX }, () => {
     expect(await page.locator('#empty').isVisible()).toBe(false);
     await page.locator('#cut').waitFor();
     expect(await page.locator('#stall-short').isVisible()).toBe(false);
+    expect(await page.locator('#throttle').isVisible()).toBe(false);
     await page.context().close();
     page = market;
   });
