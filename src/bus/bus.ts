@@ -12,7 +12,25 @@ export interface Publication {
   readonly update: Update;
   /** The exchange's time, microseconds since 1970; null where unknown. */
   readonly exchangeUs: number | null;
+  /** Idempotency key: the same key again on the same topic answers the first one's place, as long as it is among the newest `KEYS_MAX`. */
+  readonly key?: string;
+  /** Fencing token of the lease under which it is published. */
+  readonly lease?: number;
 }
+
+/** Idempotency keys that a topic remembers. */
+export const KEYS_MAX = 1_024;
+
+/** Who wants to be a topic's only writer, and for how long unless it asks again. */
+export interface LeaseRequest {
+  readonly holder: string;
+  readonly ttlMs: number;
+  /** The token held, to hold it for longer. */
+  readonly token?: number;
+}
+
+/** A lease: its token grows with every holder, so that one who was overtaken is told apart. */
+export type Leased = { readonly token: number; readonly ttlMs: number } | { readonly refused: Fault };
 
 /** Where an update went, or why it was refused; then nothing of it was applied. */
 export type Published = { readonly epoch: number; readonly seq: number } | { readonly refused: Fault };
@@ -45,6 +63,10 @@ export interface BusListener {
   entry(entry: Entry): void;
   /** The sequence starts anew: what was known of the topic is void. */
   epoch(epoch: number): void;
+  /** Updates were lost and the log no longer holds them: the state has to be loaded anew. */
+  lost(): void;
+  /** Whether it is in doubt that everything sequenced arrives here, or that the source has the market's book. */
+  doubt(doubted: boolean): void;
 }
 
 export interface Bus {
@@ -56,4 +78,13 @@ export interface Bus {
   log(channel: UpdateChannel, symbol: string, fromSeq: number): Promise<Entry[]>;
   /** The present state; for a topic that nobody published yet: seq 0. */
   load(channel: UpdateChannel, symbol: string): Promise<TopicState>;
+  /**
+   * Makes the caller the only writer of a topic, or goes on being so: others are refused with `leased`, one who was overtaken
+   * with `fenced`. Only under a lease is a book refused that would be crossed.
+   */
+  lease(channel: UpdateChannel, symbol: string, request: LeaseRequest): Promise<Leased>;
+  /** @returns whether the lease was still held. */
+  release(channel: UpdateChannel, symbol: string, token: number): Promise<boolean>;
+  /** Says whether a symbol's source has lost its book: listeners of book and quotes are told until it has it again. */
+  doubt(symbol: string, doubted: boolean): void;
 }

@@ -8,7 +8,9 @@ import { type InstrumentEvent, type Instruments, sameScales } from '../market/in
 import { channelOf, type Quote, type StatusChange, type Update, type UpdateChannel } from '../market/update.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type Fault, fault } from '../protocol/errors.ts';
-import type { Bus, BusListener, Entry, Publication, Published, TopicState } from './bus.ts';
+import type { Bus, BusListener, Entry, Leased, LeaseRequest, Publication, Published, TopicState } from './bus.ts';
+import { KeyMemory } from './keys.ts';
+import { Tenancy } from './tenancy.ts';
 
 export interface MemoryBusOptions {
   readonly clock: Clock;
@@ -33,6 +35,8 @@ class Sequencer {
   last: Quote | StatusChange | null = null;
   /** Circular: the entry of seq n stands at n - 1 modulo its capacity. */
   readonly entries: Entry[] = [];
+  /** Made with the first key. */
+  keys: KeyMemory | null = null;
   readonly listeners = new Set<BusListener>();
 
   constructor(
@@ -53,6 +57,9 @@ export class MemoryBus implements Bus {
     status: new Map(),
   };
   private readonly tombstonesMax: number;
+  /** By channel and symbol; those that were ever asked for. */
+  private readonly tenancies = new Map<string, Tenancy>();
+  private readonly doubted = new Set<string>();
 
   constructor(private readonly options: MemoryBusOptions) {
     this.tombstonesMax = options.tombstonesMax ?? TOMBSTONES_MAX;
@@ -65,6 +72,7 @@ export class MemoryBus implements Bus {
 
   subscribe(channel: UpdateChannel, symbol: string, listener: BusListener): () => void {
     this.sequencer(channel, symbol).listeners.add(listener);
+    if (isDoubtful(channel) && this.doubted.has(symbol)) listener.doubt(true);
     return () => {
       const sequencer = this.sequencers[channel].get(symbol);
       if (sequencer === undefined) return;
@@ -86,18 +94,55 @@ export class MemoryBus implements Bus {
     return { epoch, seq, exchangeUs, publishUs, book: book === null ? null : book.state(), last, recent };
   }
 
-  private publishOne({ symbol, update, exchangeUs }: Publication): Published {
+  async lease(channel: UpdateChannel, symbol: string, request: LeaseRequest): Promise<Leased> {
+    if (this.options.instruments.get(symbol) === undefined) return { refused: fault('unknown-symbol', symbol) };
+    const key = `${channel}:${symbol}`;
+    let tenancy = this.tenancies.get(key);
+    if (tenancy === undefined) {
+      tenancy = new Tenancy();
+      this.tenancies.set(key, tenancy);
+    }
+    return tenancy.take(request, this.options.clock.nowMs());
+  }
+
+  async release(channel: UpdateChannel, symbol: string, token: number): Promise<boolean> {
+    const tenancy = this.tenancies.get(`${channel}:${symbol}`);
+    return tenancy !== undefined && tenancy.release(token, this.options.clock.nowMs());
+  }
+
+  doubt(symbol: string, doubted: boolean): void {
+    if (this.doubted.has(symbol) === doubted) return;
+    if (doubted) this.doubted.add(symbol);
+    else this.doubted.delete(symbol);
+    for (const channel of CHANNELS.filter(isDoubtful)) {
+      for (const listener of this.sequencers[channel].get(symbol)?.listeners ?? []) listener.doubt(doubted);
+    }
+  }
+
+  private publishOne({ symbol, update, exchangeUs, key, lease }: Publication): Published {
     const instrument = this.options.instruments.get(symbol);
     if (instrument === undefined) return { refused: fault('unknown-symbol', symbol) };
     const channel = channelOf(update);
-    const refused = checkUpdate(instrument, update) ?? stateFault(this.sequencers[channel].get(symbol), update);
+    const known = this.sequencers[channel].get(symbol);
+    const earlier = key === undefined ? undefined : known?.keys?.get(key);
+    if (earlier !== undefined) return { epoch: known!.epoch, seq: earlier };
+    const refused =
+      checkUpdate(instrument, update) ?? this.leaseFault(channel, symbol, lease) ?? stateFault(known, update);
     if (refused !== null) return { refused };
     const sequencer = this.sequencer(channel, symbol);
+    if (key !== undefined) (sequencer.keys ??= new KeyMemory()).put(key, sequencer.seq + 1);
     const entry: Entry = { seq: sequencer.seq + 1, update, exchangeUs, publishUs: this.options.clock.nowUs() };
     applyTo(sequencer, entry);
     sequencer.entries[(entry.seq - 1) % this.options.logEntriesMax] = entry;
     for (const listener of sequencer.listeners) listener.entry(entry);
     return { epoch: sequencer.epoch, seq: entry.seq };
+  }
+
+  private leaseFault(channel: UpdateChannel, symbol: string, token: number | undefined): Fault | null {
+    if (this.tenancies.size === 0 && token === undefined) return null;
+    const tenancy = this.tenancies.get(`${channel}:${symbol}`);
+    if (tenancy === undefined) return token === undefined ? null : fault('fenced');
+    return tenancy.check(token, this.options.clock.nowMs());
   }
 
   private held({ seq, entries }: Sequencer, fromSeq: number): Entry[] {
@@ -141,6 +186,11 @@ export class MemoryBus implements Bus {
       }
     }
   }
+}
+
+/** Channels whose listeners hear of a source that has lost its book. */
+export function isDoubtful(channel: UpdateChannel): boolean {
+  return channel === 'book' || channel === 'quote';
 }
 
 /** What only the present state can tell: a delta before any snapshot, a book that would be crossed. */

@@ -13,6 +13,7 @@ export interface GatewayFlags {
   readonly port?: number;
   readonly adminPort?: number;
   readonly instruments?: string;
+  readonly redis?: string;
   /** A synthetic market runs in it, so that clients may play with their connections. */
   readonly demo?: boolean;
 }
@@ -26,9 +27,9 @@ export interface Hosted {
 }
 
 /** @throws SettingsError naming what can't work. */
-export function settingsWith({ host, port, adminPort, instruments, demo }: GatewayFlags): Settings {
+export function settingsWith({ host, port, adminPort, instruments, redis, demo }: GatewayFlags): Settings {
   const stallMsMax = demo === true ? DEMO_STALL_MS_MAX : undefined;
-  const given = Object.entries({ host, port, adminPort, instrumentsFile: instruments, stallMsMax });
+  const given = Object.entries({ host, port, adminPort, instrumentsFile: instruments, redisUrl: redis, stallMsMax });
   return readSettings(Object.fromEntries(given.filter(([, value]) => value !== undefined)) as Partial<Settings>);
 }
 

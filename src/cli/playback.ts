@@ -69,9 +69,11 @@ function warnOfCut({ path, cutAt, bytesTotal, contents }: RecordingFile): void {
 async function play(file: RecordingFile, options: PlaybackOptions, interrupt: Interrupt): Promise<number> {
   const { loop = false, serve = false, json = false, speed } = options;
   const { gateway, logger } = startGateway(settingsWith(options));
+  let player: Player | null = null;
   const ingest = new Ingest(
     gateway,
     firstOfEach((symbol, refused) => logger.warn({ symbol, ...refused }, 'refused')),
+    { restate: (symbol) => player?.book(symbol) ?? null, timers: systemTimers },
   );
   const { firstUs } = file.contents;
   const pace =
@@ -88,14 +90,17 @@ async function play(file: RecordingFile, options: PlaybackOptions, interrupt: In
     });
     (json ? process.stderr : process.stdout).write(announcement);
     let counts: PlayerCounts;
-    do counts = await once(file, ingest, options, interrupt);
-    while (loop && !interrupt.signal.aborted);
+    do {
+      player = playerOf(file, options);
+      counts = await once(player, file, ingest, options, interrupt);
+    } while (loop && !interrupt.signal.aborted);
     const interrupted = interrupt.signal.aborted;
     report(file, ingest, counts, { interrupted, json });
     if (serve && !interrupted) await aborted(interrupt.signal);
     // What goes on for ever can only be interrupted.
     return interrupted && !loop ? interrupt.exitCode : ExitCode.done;
   } finally {
+    ingest.stop();
     gateway.stop();
   }
 }
@@ -115,12 +120,12 @@ async function symbolsIn(file: RecordingFile): Promise<string[]> {
 
 /** One way through the recording. */
 async function once(
+  player: Player,
   file: RecordingFile,
   ingest: Ingest,
   options: PlaybackOptions,
   { signal }: Interrupt,
 ): Promise<PlayerCounts> {
-  const player = playerOf(file, options);
   const progress = showProgress('replay', file.bytesTotal);
   const pacing = { clock: systemClock, timers: systemTimers, signal, speed: options.speed };
   try {

@@ -5,7 +5,7 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { CaptureError, type CaptureStream, paced, readCaptures } from '../feeds/capture.ts';
-import type { Venue } from '../feeds/feed.ts';
+import type { Venue, VenueSession } from '../feeds/feed.ts';
 import { Ingest } from '../feeds/ingest.ts';
 import { venues } from '../feeds/venues.ts';
 import type { Gateway } from '../gateway/gateway.ts';
@@ -149,6 +149,8 @@ function checkFile(path: string): void {
 
 class Replay {
   private messages = { read: 0, ignored: 0 };
+  /** What reads the captures now. */
+  private session: VenueSession | null = null;
 
   constructor(
     private readonly venue: Venue,
@@ -165,6 +167,7 @@ class Replay {
     const ingest = new Ingest(
       gateway,
       firstOfEach((symbol, refused) => logger.warn({ symbol, ...refused }, 'refused')),
+      { restate: (symbol) => this.session?.book(symbol) ?? null, timers: systemTimers },
     );
     try {
       (json ? process.stderr : process.stdout).write(this.announcement(gateway, symbols));
@@ -176,6 +179,7 @@ class Replay {
       // What goes on for ever can only be interrupted.
       return interrupted && !loop ? interrupt.exitCode : ExitCode.done;
     } finally {
+      ingest.stop();
       gateway.stop();
     }
   }
@@ -184,6 +188,7 @@ class Replay {
   private async once(ingest: Ingest): Promise<void> {
     const capture = readCaptures(this.files, this.venue.messageOf);
     const session = this.venue.open({ verify: false });
+    this.session = session;
     const progress = showProgress('replay', capture.bytesTotal);
     const pacing = { clock: systemClock, timers: systemTimers, signal: this.interrupt.signal };
     try {

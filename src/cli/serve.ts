@@ -85,6 +85,10 @@ export function addGatewayFlags(command: Command): Command {
       wholeNumber(0, PORT_MAX),
     )
     .option('--host <address>', `address of the public port, 0.0.0.0 for all (${host.env}, default ${host.default})`)
+    .option(
+      '--redis <url>',
+      `share topics with other gateways over Redis, redis://host:6379 (${SETTINGS.redisUrl.env})`,
+    )
     .option('--instruments <file>', `JSON list of instruments to begin with (${SETTINGS.instrumentsFile.env})`);
 }
 
@@ -108,6 +112,8 @@ async function serve(options: ServeOptions): Promise<number> {
   const over = new AbortController();
   const signal = AbortSignal.any([interrupt.signal, over.signal]);
   const hosted = startGateway(settingsWith(options));
+  // Before the first update is published: what other gateways have listed should be known, and Redis be there.
+  await hosted.gateway.ready;
   const market = new SyntheticMarket({ seed, symbols });
   const feeds = createFeeds(hosted, wishes, { urls, demo });
   const running = Promise.all([
@@ -147,13 +153,18 @@ async function runDemo(
   const ingest = new Ingest(
     gateway,
     firstOfEach((symbol, refused) => logger.warn({ symbol, ...refused }, 'refused')),
+    { restate: (symbol) => market.book(symbol), timers: systemTimers },
   );
   const broken = new Promise<never>((_, reject) => {
     const pacing = { clock: systemClock, timers: systemTimers, signal };
     const publish = ingest.messages.bind(ingest);
     runSynthetic(market, { ...pacing, updatesPerSec: rate, publish }).catch(reject);
   });
-  await Promise.race([aborted(signal), broken]);
+  try {
+    await Promise.race([aborted(signal), broken]);
+  } finally {
+    ingest.stop();
+  }
   const refused = ingest.refused();
   if (Object.keys(refused).length > 0) logger.warn({ refused }, 'refused in all');
 }
@@ -162,7 +173,8 @@ async function runDemo(
 export function firstOfEach(log: (symbol: string, refused: Fault) => void): (symbol: string, refused: Fault) => void {
   const known = new Set<string>();
   return (symbol, refused) => {
-    const key = `${symbol} ${refused.code}`;
+    // A bus that is gone refuses all symbols alike.
+    const key = refused.code === 'bus-down' ? refused.code : `${symbol} ${refused.code}`;
     if (known.has(key)) return;
     known.add(key);
     log(symbol, refused);

@@ -2,6 +2,7 @@
 // manage a local order book correctly". The session feeds it messages. Invariant: an event is applied only to the book that
 // ends where it begins; where there is no such book, events wait for a snapshot.
 
+import type { BookSnapshot } from '../market/update.ts';
 import type { FeedEvent } from './feed.ts';
 import { type BookWord, FollowedBook, type Increments } from './followed-book.ts';
 import { type Fields, isCount, isDecimal, readLevels } from './text-frames.ts';
@@ -45,6 +46,10 @@ export class BinanceSymbol {
 
   constructor(symbol: string) {
     this.book = new FollowedBook(symbol);
+  }
+
+  snapshot(): BookSnapshot | null {
+    return this.book.snapshot();
   }
 
   declare(increments: Increments): void {

@@ -3,6 +3,7 @@
 // Invariant: every message is read or counted as ignored, and none throws.
 
 import { isSymbol } from '../market/instrument.ts';
+import type { BookSnapshot } from '../market/update.ts';
 import { binanceLive } from './binance-live.ts';
 import { BinanceSymbol } from './binance-symbol.ts';
 import type { FeedEvent, Venue, VenueSession } from './feed.ts';
@@ -48,6 +49,10 @@ class BinanceSession implements VenueSession {
 
   forget(symbol: string): void {
     this.symbols.get(symbol)?.forget();
+  }
+
+  book(symbol: string): BookSnapshot | null {
+    return this.symbols.get(symbol)?.snapshot() ?? null;
   }
 
   /** Adds what the message means to `events`. @returns false where it was left out. */

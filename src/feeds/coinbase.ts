@@ -3,6 +3,7 @@
 // the ids of trades, `heartbeat` and the times of updates. Invariant: every message is read or counted as ignored, none throws.
 
 import { isSymbol } from '../market/instrument.ts';
+import type { BookSnapshot } from '../market/update.ts';
 import { coinbaseLive } from './coinbase-live.ts';
 import type { FeedEvent, Venue, VenueSession } from './feed.ts';
 import { type BookWord, FollowedBook, type Increments } from './followed-book.ts';
@@ -35,6 +36,10 @@ class CoinbaseSession implements VenueSession {
     const events: FeedEvent[] = [];
     if (!this.take(parseJson(text), events)) this.counts.ignored++;
     return events;
+  }
+
+  book(symbol: string): BookSnapshot | null {
+    return this.products.get(symbol)?.snapshot() ?? null;
   }
 
   /** Adds what the message means to `events`. @returns false where it was left out. */
@@ -101,6 +106,10 @@ class CoinbaseProduct {
 
   constructor(symbol: string) {
     this.book = new FollowedBook(symbol);
+  }
+
+  snapshot(): BookSnapshot | null {
+    return this.book.snapshot();
   }
 
   declare(increments: Increments): void {

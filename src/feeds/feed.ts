@@ -3,7 +3,7 @@
 // changes a book is one update, so that every state that the venue vouches for is a state of ours.
 
 import type { InstrumentDefinition } from '../market/instrument.ts';
-import type { Update } from '../market/update.ts';
+import type { BookSnapshot, Update } from '../market/update.ts';
 import { formatDecimal } from '../protocol/decimal.ts';
 
 /** Digits after the point. */
@@ -50,6 +50,11 @@ export interface VenueSession {
    * every snapshot of the venue does that anyway.
    */
   forget?(symbol: string): void;
+  /**
+   * The present book of one of Tickwire's symbols, with all changes that were handed out; null where none is followed, or where it can't be
+   * published as it is.
+   */
+  book(symbol: string): BookSnapshot | null;
   readonly counts: { messages: number; ignored: number };
 }
 

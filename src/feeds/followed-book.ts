@@ -3,7 +3,7 @@
 // and a book that was lost says nothing until it is stated anew.
 
 import type { InstrumentDefinition } from '../market/instrument.ts';
-import type { Trade } from '../market/update.ts';
+import type { BookSnapshot, Trade } from '../market/update.ts';
 import { formatDecimal, parseDecimal, SCALE_MAX, scaleOf } from '../protocol/decimal.ts';
 import type { FeedEvent, Scales } from './feed.ts';
 import { Ladder, type Level } from './ladder.ts';
@@ -65,6 +65,13 @@ export class FollowedBook {
   /** Whether a book is followed. */
   get live(): boolean {
     return this.sides !== null;
+  }
+
+  /** The whole book, as far as it was told; null where none is, or where changes wait for it to be uncrossed. */
+  snapshot(): BookSnapshot | null {
+    if (this.sides === null || this.unstated || isCrossed(this.sides)) return null;
+    const { bids, asks } = this.sides;
+    return { kind: 'snapshot', bids: bids.flat(), asks: asks.flat() };
   }
 
   /** Takes the venue's word for the steps. An instrument that is announced already keeps its own, and grows as before. */

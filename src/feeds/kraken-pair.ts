@@ -77,6 +77,11 @@ export class KrakenPair {
     }
   }
 
+  /** The book that is followed, at the announced scales. */
+  snapshot(): BookSnapshot | null {
+    return this.following.kind === 'live' ? snapshotOf(this.following.book) : null;
+  }
+
   /** A message that could not be read may have changed the book. */
   miss(events: FeedEvent[]): false {
     if (this.following.kind !== 'live') return false;

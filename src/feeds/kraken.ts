@@ -3,6 +3,7 @@
 // Invariant: every message is read or counted as ignored, and none throws.
 
 import { isSymbol } from '../market/instrument.ts';
+import type { BookSnapshot } from '../market/update.ts';
 import type { FeedEvent, Venue, VenueSession } from './feed.ts';
 import { checksumOfTexts } from './kraken-checksum.ts';
 import { type Reading, readFrame } from './kraken-frames.ts';
@@ -38,6 +39,11 @@ class KrakenSession implements VenueSession {
     for (const reading of readFrame(message)) if (!this.take(reading, events)) ignored = true;
     if (ignored) this.counts.ignored++;
     return events;
+  }
+
+  book(symbol: string): BookSnapshot | null {
+    for (const [name, pair] of this.pairs) if (symbolOf(name) === symbol) return pair.snapshot();
+    return null;
   }
 
   /** Adds what the reading means to `events`. @returns false where it was left out. */

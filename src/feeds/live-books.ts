@@ -56,12 +56,20 @@ export class LiveBooks {
   arrived(event: FeedUpdate): boolean {
     const book = this.books.get(event.symbol);
     if (book === undefined || book.snapshot !== event) return false;
-    book.state = 'live';
-    book.snapshot = null;
-    this.options.doubt(event.symbol, false);
-    if (book.down) this.options.say(event.symbol, 'live', null);
-    book.down = false;
+    this.revive(event.symbol, book);
     return true;
+  }
+
+  /** The whole book was published, of itself: the snapshot that was arriving is in it. @returns whether it is live again. */
+  restated(symbol: string): boolean {
+    const book = this.books.get(symbol);
+    if (book?.state !== 'arriving') return false;
+    this.revive(symbol, book);
+    return true;
+  }
+
+  isLost(symbol: string): boolean {
+    return this.books.get(symbol)?.state === 'lost';
   }
 
   /** The book is not the venue's any more. @returns whether that is news. */
@@ -73,6 +81,14 @@ export class LiveBooks {
     book.snapshot = null;
     this.options.doubt(symbol, true);
     return news;
+  }
+
+  private revive(symbol: string, book: LiveBook): void {
+    book.state = 'live';
+    book.snapshot = null;
+    this.options.doubt(symbol, false);
+    if (book.down) this.options.say(symbol, 'live', null);
+    book.down = false;
   }
 
   loseAll(): void {

@@ -2,47 +2,20 @@
 // `tickwire serve --feed` runs one per venue. Invariant: it ends when it is aborted and not before, whatever the venue
 // does, and what was lost is asked for until it is held.
 
-import type { Clock, Timer, Timers } from '../ports/clock.ts';
+import type { BookSnapshot } from '../market/update.ts';
+import type { Timer } from '../ports/clock.ts';
+import type { Fault } from '../protocol/errors.ts';
 import type { Status } from '../protocol/frames.ts';
-import type { FeedEvent, LiveRules, Venue, VenueSession } from './feed.ts';
-import { Ingest, type Ingested, type IngestTarget } from './ingest.ts';
+import type { FeedEvent, LiveRules, VenueSession } from './feed.ts';
+import { Ingest, type Ingested } from './ingest.ts';
 import { LiveBooks } from './live-books.ts';
 import { type Failed, LiveDocuments } from './live-document.ts';
 import { Healing } from './live-healing.ts';
 import { LIVE_LIMITS, type LiveLimits } from './live-limits.ts';
 import { LiveLink } from './live-link.ts';
+import type { LiveFeedOptions } from './live-options.ts';
 import { waitUntil } from './pacing.ts';
-
-/** What a feed writes to: a gateway is one. */
-export interface LiveTarget extends IngestTarget {
-  readonly topics: {
-    /** Whether a book is being had anew; its topics say so meanwhile. */
-    doubt(symbol: string, doubted: boolean): void;
-  };
-}
-
-/** Structured lines, as pino writes them. */
-export interface FeedLog {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
-export interface LiveFeedOptions {
-  readonly venue: Venue;
-  readonly venueSymbols: readonly string[];
-  /** Put before Tickwire's symbols, `kraken.` for instance; empty where this feed is the only one. */
-  readonly prefix: string;
-  /** Another endpoint than the venue's own; null: that one. */
-  readonly url: string | null;
-  readonly target: LiveTarget;
-  readonly log: FeedLog;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  /** 0 up to 1; spreads reconnects. */
-  readonly random?: () => number;
-  readonly limits?: Partial<LiveLimits>;
-}
+import { isMendedByBook } from './restatement.ts';
 
 /** One connection and what hangs on it. */
 interface Connection {
@@ -93,14 +66,19 @@ export class LiveFeed {
     this.rules = venue.live.rules(url);
     this.limits = { ...LIVE_LIMITS, ...options.limits };
     this.random = random;
-    this.ingest = new Ingest(target, (symbol, refused) => {
-      if (this.isNew(`${symbol} ${refused.code}`)) log.warn({ ...this.names, symbol, ...refused }, 'refused');
-    });
+    const told = (symbol: string, refused: Fault): void => {
+      // A bus that is gone refuses all symbols alike.
+      const complaint = refused.code === 'bus-down' ? refused.code : `${symbol} ${refused.code}`;
+      if (this.isNew(complaint)) log.warn({ ...this.names, symbol, ...refused }, 'refused');
+    };
+    const restate = (symbol: string): BookSnapshot | null => this.bookOf(symbol);
+    const onRestated = (symbol: string): void => this.restated(symbol);
+    this.ingest = new Ingest(target, told, { restate, onRestated, timers });
     this.venueSymbols = new Map(venueSymbols.map((symbol) => [prefix + venue.symbolOf(symbol), symbol]));
     this.books = new LiveBooks({
       venueSymbols: this.venueSymbols,
       prefix,
-      doubt: (symbol, doubted) => target.topics.doubt(symbol, doubted),
+      doubt: (symbol, doubted) => target.bus.doubt(symbol, doubted),
       say: (symbol, status, reason) => this.say(symbol, status, reason),
     });
     const { asksPerMinMax, answerMsMax, settledMs } = this.limits;
@@ -128,6 +106,7 @@ export class LiveFeed {
       await waitUntil(clock.nowMs() + delayMs, { clock, timers, signal });
     }
     this.downTimer?.cancel();
+    this.ingest.stop();
     this.books.release();
   }
 
@@ -264,16 +243,37 @@ export class LiveFeed {
     for (const { event, published } of done) {
       const { kind } = event.update;
       if (kind !== 'snapshot' && kind !== 'delta') continue;
-      // Who refuses a change holds another book than the venue from then on.
-      if ('refused' in published) {
-        this.connection?.session.forget?.(event.symbol.slice(this.options.prefix.length));
+      if (!('refused' in published)) {
+        if (this.books.arrived(event)) this.found(event.symbol);
+      } else if (!isMendedByBook(published.refused)) {
+        // Who refuses a change holds another book than the venue from then on.
+        this.connection?.session.forget?.(this.unprefixed(event.symbol));
         this.lose(event.symbol, `refused: ${published.refused.code}`);
-      } else if (this.books.arrived(event)) {
+      } else if (kind === 'snapshot') {
+        // The venue has answered, and the bus is told as soon as it takes it.
         this.healing.found(event.symbol);
-        this.downTimer?.cancel();
-        this.downTimer = null;
       }
     }
+  }
+
+  private found(symbol: string): void {
+    this.healing.found(symbol);
+    this.downTimer?.cancel();
+    this.downTimer = null;
+  }
+
+  /** What the adapter holds, where nobody doubts that it is the venue's. */
+  private bookOf(symbol: string): BookSnapshot | null {
+    return this.books.isLost(symbol) ? null : (this.connection?.session.book(this.unprefixed(symbol)) ?? null);
+  }
+
+  /** The bus has the book that it lacked: maybe the one that was arriving. */
+  private restated(symbol: string): void {
+    if (this.books.restated(symbol)) this.found(symbol);
+  }
+
+  private unprefixed(symbol: string): string {
+    return symbol.slice(this.options.prefix.length);
   }
 
   private lose(symbol: string, reason: string): void {
@@ -341,7 +341,7 @@ export class LiveFeed {
     return true;
   }
 
-  /** A bug of ours, or a bus that is gone: a new connection begins with nothing of it. */
+  /** A bug of ours: a new connection begins with nothing of it. */
   private failed(error: unknown): void {
     this.options.log.error({ ...this.names, err: error }, 'the feed failed');
     this.connection?.link.end('the feed failed');

@@ -2,7 +2,7 @@
 // book. The market tells it when something happens, and nothing while it is halted. Invariant: the book never crosses or
 // empties, and every size that is traded is what the book loses at that price.
 
-import type { Trade, Update } from '../market/update.ts';
+import type { BookSnapshot, Trade, Update } from '../market/update.ts';
 import type { Random } from './random.ts';
 import { type BookEdge, SyntheticBook } from './synthetic-book.ts';
 import {
@@ -73,7 +73,7 @@ export class SyntheticListing {
   }
 
   /** The whole book. */
-  snapshot(): Update {
+  snapshot(): BookSnapshot {
     const { book } = this;
     return { kind: 'snapshot', bids: book.flat(book.bids), asks: book.flat(book.asks) };
   }

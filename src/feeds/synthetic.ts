@@ -3,7 +3,7 @@
 // not on when it is asked; a book never crosses or empties, and every number is a safe integer on its tick or lot.
 
 import type { InstrumentDefinition } from '../market/instrument.ts';
-import type { Update } from '../market/update.ts';
+import type { BookSnapshot, Update } from '../market/update.ts';
 import type { FeedEvent } from './feed.ts';
 import { Random } from './random.ts';
 import { Agenda } from './synthetic-agenda.ts';
@@ -91,6 +91,11 @@ export class SyntheticMarket {
   /** The full books as they stand. */
   snapshots(exchangeUs: number | null = null): FeedEvent[] {
     return this.listings.map((listing) => updateEvent(listing, listing.snapshot(), exchangeUs));
+  }
+
+  /** One full book as it stands, after all that was said; null where there is no such symbol. */
+  book(symbol: string): BookSnapshot | null {
+    return this.listings.find((listing) => listing.symbol.definition.symbol === symbol)?.snapshot() ?? null;
   }
 
   /**

@@ -4,7 +4,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Bus } from '../bus/bus.ts';
-import { MemoryBus } from '../bus/memory.ts';
 import { Instruments } from '../market/instrument.ts';
 import { SymbolSets } from '../market/sets.ts';
 import { systemClock } from '../ports/clock.ts';
@@ -27,6 +26,7 @@ import { HttpApi } from './http.ts';
 import { watchLoad } from './load.ts';
 import { Page } from './page.ts';
 import { type PublisherSession, PublishStream } from './publish-stream.ts';
+import { chooseBus, type SharedBus } from './shared-bus.ts';
 import { GatewayTimers } from './timers.ts';
 import { isLocalProgram, mayPublish } from './trust.ts';
 import { createServer, type HttpRequest, type HttpResponse, type Server, type Stream } from './uws.ts';
@@ -52,6 +52,7 @@ export class Gateway {
   /** All that are open, the oldest first. */
   readonly connections = new Set<Connection>();
   readonly publishStream: PublishStream;
+  private readonly shared: SharedBus;
   private readonly sessions: Sessions;
   private readonly load = watchLoad(() => this.flush.counters.sparedMs);
   private readonly timers = new GatewayTimers();
@@ -73,8 +74,9 @@ export class Gateway {
       this.refusals[code] = (this.refusals[code] ?? 0) + 1;
     };
     const { instruments, timers } = this;
-    const { logEntriesMax, tombstonesMax, ringFramesMax, topicGraceMs: graceMs, staleAfterMs } = settings;
-    this.bus = new MemoryBus({ clock, instruments, newEpoch, logEntriesMax, tombstonesMax });
+    const { tombstonesMax, ringFramesMax, topicGraceMs: graceMs, staleAfterMs, sourceDownAfterMs } = settings;
+    this.shared = chooseBus({ settings, instruments, sets: this.sets, timers, logger, newEpoch });
+    this.bus = this.shared.bus;
     this.flush = new Flush({ clock, timers, demand: this.load.demand });
     this.topics = new Topics({
       bus: this.bus,
@@ -84,6 +86,7 @@ export class Gateway {
       flush: this.flush,
       graceMs,
       staleAfterMs,
+      sourceDownAfterMs,
       tombstonesMax,
       ringFramesMax,
       onError,
@@ -124,6 +127,11 @@ export class Gateway {
     this.adminServer = this.createAdmin();
   }
 
+  /** Resolves once updates can be published, or after a few seconds: Redis may be down. */
+  get ready(): Promise<void> {
+    return this.shared.ready;
+  }
+
   get connectionCount(): number {
     return this.connections.size;
   }
@@ -150,6 +158,7 @@ export class Gateway {
       throw error;
     }
     this.state = 'open';
+    this.shared.start();
     beginPulse({ clock: systemClock, timers: this.timers, connections: this.connections });
     this.logger.info({ url: this.url, stream: this.streamUrl, admin: this.adminUrl }, 'listening');
   }
@@ -168,6 +177,7 @@ export class Gateway {
   private end(): void {
     this.state = 'ended';
     this.topics.shutDown();
+    this.shared.stop();
     this.timers.stop();
     this.load.stop();
     this.publicServer.close();
@@ -223,8 +233,9 @@ export class Gateway {
     const { method, path, query } = request;
     if (method === 'GET' && path === '/healthz') return { status: 200, body: '{"status":"ok"}\n' };
     if (method === 'GET' && path === '/readyz') {
-      const ready = this.state === 'open';
-      return { status: ready ? 200 : 503, body: `{"ready":${ready}}\n` };
+      const reason = this.state === 'open' ? this.shared.trouble() : 'not started';
+      if (reason === null) return { status: 200, body: '{"ready":true}\n' };
+      return { status: 503, body: `${JSON.stringify({ ready: false, reason })}\n` };
     }
     // Probes may come under any name; what tells of clients is for this machine.
     if (!isLocalProgram(request)) return this.http.refuse(fault('not-local'));
@@ -249,6 +260,7 @@ export class Gateway {
       busy: this.load.busy(),
       flush: this.flush.counters,
       answers: this.topics.counters,
+      bus: this.shared.counters(),
       sockets: this.connectionCounters,
       refusals: this.refusals,
     };

@@ -22,6 +22,7 @@ import { DEPTHS, GROUP_MAX } from '../protocol/frames.ts';
 import { unpackAll } from '../protocol/unpack.ts';
 import type { Settings } from '../settings/settings.ts';
 import { groupedEpoch } from '../topics/grouped-topic.ts';
+import { giveLeaseBack, takeLease } from './lease-routes.ts';
 import { publishItems } from './publication.ts';
 import { deleteSet, getSet, putSet } from './set-routes.ts';
 import { mayPublish } from './trust.ts';
@@ -81,7 +82,11 @@ export class HttpApi {
   }
 
   private route(request: HttpRequest): HttpResponse | Promise<HttpResponse> {
-    const [, version, resource, symbol, more] = request.path.split('/');
+    const [, version, resource, symbol, more, ...rest] = request.path.split('/');
+    if (version === 'v1' && resource === 'leases' && more !== undefined && rest.length === 0) {
+      if (request.method === 'POST') return this.lease(request, symbol!, more);
+      if (request.method === 'DELETE') return this.release(request, symbol!, more);
+    }
     const key = `${request.method} ${resource}${symbol === undefined ? '' : '/:symbol'}`;
     if (version !== 'v1' || more !== undefined) return this.refuse(fault('not-found', request.path.slice(0, 100)));
     switch (key) {
@@ -227,6 +232,17 @@ export class HttpApi {
   private deleteSet(request: HttpRequest, name: string): HttpResponse {
     if (!mayPublish(request, this.options.settings.publishToken)) return this.refuse(fault('unauthorized'));
     return this.answer(deleteSet(this.options.sets, name));
+  }
+
+  private async lease(request: HttpRequest, channel: string, symbol: string): Promise<HttpResponse> {
+    const body = await this.written(request, isMsgpack(request));
+    if ('refused' in body) return this.refuse(body.refused);
+    return this.answer(await takeLease(this.options.bus, channel, symbol, body.value));
+  }
+
+  private async release(request: HttpRequest, channel: string, symbol: string): Promise<HttpResponse> {
+    if (!mayPublish(request, this.options.settings.publishToken)) return this.refuse(fault('unauthorized'));
+    return this.answer(await giveLeaseBack(this.options.bus, channel, symbol, request.query.get('token')));
   }
 
   private async putInstrument(request: HttpRequest, symbol: string): Promise<HttpResponse> {

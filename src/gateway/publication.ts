@@ -23,6 +23,8 @@ const levels = Type.Array(level);
 const common = {
   symbol: Type.String({ maxLength: 64 }),
   exchangeUs: Type.Optional(Type.Union([count, Type.Null()])),
+  key: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+  lease: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
 };
 const nullable = Type.Union([number, Type.Null()]);
 const strict = { additionalProperties: false };
@@ -117,7 +119,11 @@ function readPublication(value: unknown, instruments: Instruments, mantissas: bo
   const instrument = instruments.get(item.symbol);
   if (instrument === undefined) return fault('unknown-symbol', item.symbol);
   const update = updateOf(item, new NumberReader(instrument, mantissas));
-  return 'code' in update ? update : { symbol: item.symbol, update, exchangeUs: item.exchangeUs ?? null };
+  if ('code' in update) return update;
+  const { symbol, exchangeUs = null, key, lease } = item;
+  const publication = { symbol, update, exchangeUs };
+  if (key === undefined && lease === undefined) return publication;
+  return { ...publication, ...(key !== undefined && { key }), ...(lease !== undefined && { lease }) };
 }
 
 function checkItem(value: unknown): Item | Fault {

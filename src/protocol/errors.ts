@@ -142,6 +142,31 @@ export const ERRORS = {
     message: 'The book has no snapshot in its present epoch.',
     action: 'Publish a snapshot, then deltas.',
   },
+  leased: {
+    http: 409,
+    message: 'Another publisher is the only writer of this topic at present.',
+    action: 'Leave it to that one, or ask for the lease when its time is over.',
+  },
+  fenced: {
+    http: 409,
+    message: 'The lease is over, or another publisher holds it.',
+    action: 'Ask for the lease again, then publish a snapshot.',
+  },
+  'bus-down': {
+    http: 503,
+    message: 'The bus does not take the update.',
+    action: 'Publish again in a moment; a book begins with a snapshot.',
+  },
+  'stale-instrument': {
+    http: 409,
+    message: 'The instrument was changed elsewhere; this gateway is about to learn of it.',
+    action: 'Publish a snapshot at the new scales in a moment.',
+  },
+  'newer-format': {
+    http: 503,
+    message: 'What is stored in Redis was written by a newer version of Tickwire.',
+    action: 'Upgrade this gateway; older and newer ones can not share it.',
+  },
   'derived-channel': {
     http: 409,
     message: 'The quote of this instrument is derived from its book.',

@@ -1,5 +1,5 @@
 // Owns publishing and listing over HTTP: POST /v1/publish with one batch under way at a time, PUT /v1/instruments/:symbol.
-// The publisher uses it. Invariant: a batch is posted once; where no answer came, its outcome is unknown.
+// The publisher uses it, leases ask with it. Invariant: a batch is posted once; where no answer came, its outcome is unknown.
 
 import type { Fault } from '../protocol/errors.ts';
 import type { PublishResult } from '../protocol/publishing.ts';
@@ -101,11 +101,12 @@ export async function putInstrument(
 interface Ask {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Uint8Array;
+  readonly body?: string | Uint8Array;
   readonly signal: AbortSignal;
 }
 
-async function ask(url: string, request: Ask): Promise<{ body: object } | { failure: PublishError }> {
+/** One request, and its answer as an object, or why there is none. */
+export async function ask(url: string, request: Ask): Promise<{ body: object } | { failure: PublishError }> {
   let status: number;
   let body: unknown;
   try {

@@ -13,6 +13,7 @@ export type {
   Sides,
   Stamps,
 } from './items.ts';
+export type { Lease, LeaseOptions } from './lease.ts';
 export type { Place, PublisherState } from './link.ts';
 export type { InstrumentSpec, PublisherCounters, PublisherOptions } from './options.ts';
 export type { Publisher } from './publisher.ts';

@@ -18,6 +18,13 @@ export type Level = readonly [price: Decimal, size: Decimal] | readonly [price: 
 export interface Stamps {
   /** The exchange's time, microseconds since 1970. */
   readonly exchangeUs?: number | null | undefined;
+  /**
+   * An idempotency key of 1 to 64 characters: of items with the same key on the same topic only the first is applied, and all are answered with its
+   * place, as long as it is among the newest 1,024 keys of the topic. With one, what ended as `unknown-outcome` may be published again.
+   */
+  readonly key?: string | undefined;
+  /** The token of the lease under which it is published. */
+  readonly lease?: number | undefined;
 }
 interface Common extends Stamps {
   readonly symbol: string;
@@ -84,6 +91,12 @@ export function symbolOf(item: unknown): string | null {
   return typeof symbol === 'string' ? symbol : null;
 }
 
+/** Whether an item, which may be anything, is of a book. */
+export function isOfBook(item: unknown): boolean {
+  const type = typeof item === 'object' && item !== null ? (item as { type?: unknown }).type : undefined;
+  return type === 'snapshot' || type === 'delta';
+}
+
 /** What is wrong with a value, inside of `encodeItem`. */
 class Unfit extends Error {
   constructor(
@@ -97,7 +110,8 @@ class Unfit extends Error {
 function wireItem(item: unknown): object {
   if (typeof item !== 'object' || item === null || Array.isArray(item))
     throw new Unfit('bad-request', 'an item is an object');
-  const fields = Object.entries(item);
+  // What is undefined is not said.
+  const fields = Object.entries(item).filter(([, value]) => value !== undefined);
   if (fields.length > FIELDS_MAX) throw new Unfit('bad-request', `${fields.length} fields`);
   return Object.fromEntries(fields.map(([name, value]) => [name, wireField(name, value)]));
 }

@@ -7,6 +7,8 @@ import type { PublishError } from './refusal.ts';
 /** An item on its way. */
 export interface Entry {
   readonly symbol: string | null;
+  /** Whether it is a part of a book: what is lost of one is mended by a snapshot. */
+  readonly ofBook: boolean;
   /** The item in MessagePack. */
   readonly bytes: Uint8Array;
   /** With a promise to settle; null for one that nobody waits for. */

@@ -19,7 +19,10 @@ export interface PublisherOptions {
    * and 10,000. False: the publisher is closed when its connection is lost. WebSocket only.
    */
   readonly reconnect?: { readonly minMs: number; readonly maxMs: number } | false | undefined;
-  /** Told of a book whose delta was refused with `needs-snapshot`: publish one. */
+  /**
+   * Told of a book that the gateway lacks: publish a snapshot. At once where a delta was refused with `needs-snapshot`; a quarter of a
+   * second after a part of it was refused with `bus-down`, again and again until one is taken, if what it publishes is refused so too.
+   */
   readonly onNeedsSnapshot?: ((symbol: string) => void) | undefined;
   /** Told of each item of `send` that was not published, or may not have been. */
   readonly onRefusal?: ((error: PublishError) => void) | undefined;

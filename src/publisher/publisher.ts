@@ -1,7 +1,8 @@
 // Owns a service's side of publishing: the bounded buffer of items, their batches, and what becomes of each of them.
 // Programs make one with `publisher` of index.ts. Invariant: an item that was taken is settled exactly once, and is never sent twice.
 
-import { systemTimers } from '../ports/clock.ts';
+import { randomBytes } from 'node:crypto';
+import { systemTimers, type Timer } from '../ports/clock.ts';
 import type { PublishResult } from '../protocol/publishing.ts';
 import { type Addresses, addressesOf } from './address.ts';
 import { HttpLink, putInstrument } from './http-link.ts';
@@ -9,12 +10,14 @@ import {
   type BidAndAsk,
   type Execution,
   encodeItem,
+  isOfBook,
   type PublishedStatus,
   type PublishItem,
   type Sides,
   type Stamps,
   symbolOf,
 } from './items.ts';
+import { Lease, type LeaseOptions } from './lease.ts';
 import type { Entry, Link, Place, PublisherState, Source } from './link.ts';
 import { atLeastOne, type InstrumentSpec, type PublisherCounters, type PublisherOptions, stepOf } from './options.ts';
 import { about, type PublishError, publishError, refusedBy } from './refusal.ts';
@@ -24,6 +27,9 @@ interface Waiter {
   readonly left: Set<Entry>;
   readonly resolve: () => void;
 }
+
+/** A bus that is gone is not back at once, and a snapshot for each refusal would be many. */
+const RESTATE_MS = 250;
 
 export class Publisher {
   readonly counters: PublisherCounters = { accepted: 0, refused: 0, unknown: 0, messages: 0 };
@@ -43,6 +49,10 @@ export class Publisher {
   private readonly flushes = new Set<Waiter>();
   private readonly drains: { resolve(): void; reject(error: PublishError): void }[] = [];
   private scheduled = false;
+  /** Symbols whose books the bus did not take, and when their snapshots are asked for. */
+  private readonly untaken = new Set<string>();
+  private untakenTimer: Timer | null = null;
+  private readonly leases = new Set<Lease>();
 
   constructor(
     url: string,
@@ -81,6 +91,22 @@ export class Publisher {
       symbol,
       definition,
     );
+  }
+
+  /**
+   * Makes this publisher the only one of a topic until it is released or lost; renewed by itself. What it publishes there has to carry the
+   * token: `{ lease: lease.token }`. @throws PublishError with `leased` where another publisher has it.
+   */
+  async lease(symbol: string, options: LeaseOptions = {}): Promise<Lease> {
+    if (this.present === 'closed') throw publishError('closed', symbol);
+    const { channel = 'book', ttlMs = 5_000, holder = randomBytes(8).toString('hex'), onLost = () => {} } = options;
+    const lease = await Lease.take(
+      { url: this.addresses.http, headers: this.headers },
+      { symbol, channel, ttlMs: atLeastOne('ttlMs', ttlMs), holder, onLost },
+    );
+    for (const each of this.leases) if (!each.held) this.leases.delete(each);
+    this.leases.add(lease);
+    return lease;
   }
 
   /** A whole book; levels that it does not name are gone. @throws PublishError */
@@ -157,9 +183,11 @@ export class Publisher {
     });
   }
 
-  /** Waits for all answers, then ends the connection. */
+  /** Waits for all answers, then ends the connection. Leases that are held run out by themselves, unless they are released before. */
   async close(): Promise<void> {
     await this.flush();
+    this.untakenTimer?.cancel();
+    for (const lease of this.leases) lease.end();
     this.link.close();
   }
 
@@ -192,7 +220,7 @@ export class Publisher {
       this.counters.refused += 1;
       return this.reject(waiter, bytes);
     }
-    const entry = { symbol, bytes, waiter };
+    const entry = { symbol, ofBook: isOfBook(item), bytes, waiter };
     this.unsettled.add(entry);
     this.waiting.push(entry);
     this.schedule();
@@ -239,6 +267,7 @@ export class Publisher {
         this.counters.refused += 1;
         this.reject(entry.waiter, refusedBy(result.error, entry.symbol));
         if (result.error.code === 'needs-snapshot' && entry.symbol !== null) bare.add(entry.symbol);
+        if (result.error.code === 'bus-down' && entry.symbol !== null && entry.ofBook) this.notTaken(entry.symbol);
       } else {
         this.counters.accepted += 1;
         entry.waiter?.resolve({ epoch: result.epoch, seq: result.seq });
@@ -248,6 +277,18 @@ export class Publisher {
     this.settled(entries);
     const { onNeedsSnapshot } = this.options;
     if (onNeedsSnapshot !== undefined) for (const symbol of bare) queueMicrotask(() => onNeedsSnapshot(symbol));
+  }
+
+  private notTaken(symbol: string): void {
+    const { onNeedsSnapshot } = this.options;
+    if (onNeedsSnapshot === undefined) return;
+    this.untaken.add(symbol);
+    this.untakenTimer ??= systemTimers.after(RESTATE_MS, () => {
+      this.untakenTimer = null;
+      const symbols = [...this.untaken];
+      this.untaken.clear();
+      for (const each of symbols) onNeedsSnapshot(each);
+    });
   }
 
   private failed(entries: readonly Entry[], error: PublishError): void {

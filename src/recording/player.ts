@@ -5,7 +5,7 @@
 import type { LocalBook } from '../client/local-book.ts';
 import type { FeedEvent } from '../feeds/feed.ts';
 import type { Instrument } from '../market/instrument.ts';
-import { LEVEL_STRIDE, type Update } from '../market/update.ts';
+import { type BookSnapshot, LEVEL_STRIDE, type Update } from '../market/update.ts';
 import type { BookFrame, Channel, ChannelFrame, Frame, TopicFrame } from '../protocol/frames.ts';
 import { RecordingError } from './layout.ts';
 import type { Damage, ReadBlock, RecordingFile } from './reader.ts';
@@ -70,6 +70,15 @@ export class Player {
   ) {
     this.withBooks = file.description.channels.includes('book');
     this.seeking = options.fromUs !== null;
+  }
+
+  /** The book of a symbol after all that was told of it; null where none is held. */
+  book(symbol: string): BookSnapshot | null {
+    for (const { topic, valid, book, newest } of this.replicas.values()) {
+      const whole = valid && topic.group === undefined && newest !== null;
+      if (topic.symbol === symbol && whole && book !== null) return bookOf(book);
+    }
+    return null;
   }
 
   /** @throws RecordingError at the first damaged block, where these are not to be skipped. */
@@ -230,9 +239,12 @@ function updateOf(frame: ChannelFrame): Update {
   }
 }
 
-function stateEvent(topic: TopicFrame, { exchangeUs, checksum }: BookFrame, { bids, asks }: LocalBook): FeedEvent {
-  const levels = { bids: flatLevels(bids, LEVEL_STRIDE), asks: flatLevels(asks, LEVEL_STRIDE) };
-  return { kind: 'update', symbol: topic.symbol, update: { kind: 'snapshot', ...levels }, exchangeUs, checksum };
+function stateEvent(topic: TopicFrame, { exchangeUs, checksum }: BookFrame, book: LocalBook): FeedEvent {
+  return { kind: 'update', symbol: topic.symbol, update: bookOf(book), exchangeUs, checksum };
+}
+
+function bookOf({ bids, asks }: LocalBook): BookSnapshot {
+  return { kind: 'snapshot', bids: flatLevels(bids, LEVEL_STRIDE), asks: flatLevels(asks, LEVEL_STRIDE) };
 }
 
 /** Levels with as many numbers each as updates have. */

@@ -170,6 +170,33 @@ export const SETTINGS = {
     max: 86_400_000,
     about: 'A topic without an update for this long is announced as stale.',
   },
+  sourceDownAfterMs: {
+    env: 'TICKWIRE_SOURCE_DOWN_AFTER_MS',
+    default: 120_000,
+    min: 1_000,
+    max: 86_400_000,
+    about: 'A topic without an update for this long is announced as source-down: its publisher is taken for gone.',
+  },
+  redisUrl: {
+    env: 'REDIS_URL',
+    default: '',
+    about:
+      'Redis to share topics with other gateways: redis://host:6379, rediss:// for TLS. Empty: everything stays in this process.',
+  },
+  redisPrefix: {
+    env: 'TICKWIRE_REDIS_PREFIX',
+    default: 'tickwire',
+    about:
+      'What the names of all keys and channels in Redis begin with: gateways that share a Redis share it, others differ.',
+  },
+  publishRetryMs: {
+    env: 'TICKWIRE_PUBLISH_RETRY_MS',
+    default: 1_000,
+    min: 0,
+    max: 10_000,
+    about:
+      'How long an update whose answer was lost with the connection to Redis waits for the next one; after that it is refused: old ticks are never replayed.',
+  },
 } as const satisfies Record<string, Setting>;
 
 type Widened<T> = T extends number ? number : string;
@@ -224,7 +251,15 @@ function checkRange(name: string, { env, min, max }: Setting, value: number | st
   }
 }
 
-function checkTexts({ host, logLevel, publishToken }: Settings, faults: string[]): void {
+function checkTexts(settings: Settings, faults: string[]): void {
+  const { host, logLevel, publishToken, redisUrl, redisPrefix } = settings;
+  // Never repeated here: it may hold a password.
+  if (redisUrl !== '' && !/^rediss?:\/\/[^\s]+$/.test(redisUrl)) {
+    faults.push(`redisUrl (${SETTINGS.redisUrl.env}) is not redis://host:port or rediss://host:port`);
+  }
+  if (!/^[A-Za-z0-9._:-]{1,64}$/.test(redisPrefix)) {
+    faults.push(`redisPrefix (${SETTINGS.redisPrefix.env}) is not 1 to 64 of A-Za-z0-9._:-`);
+  }
   if (host === '') faults.push(`host (${SETTINGS.host.env}) is empty`);
   if (!LOG_LEVELS.includes(logLevel)) {
     faults.push(

@@ -25,6 +25,11 @@ export class BookTopic extends StateTopic {
     return this.followers.size > 0;
   }
 
+  override get crossed(): boolean {
+    const { bestBid, bestAsk } = this.book;
+    return bestBid !== undefined && bestAsk !== undefined && bestBid.price > bestAsk.price;
+  }
+
   /** @returns the function that ends it. */
   follow(follower: BookFollower, nowMs: number): () => void {
     this.followers.add(follower);

@@ -95,6 +95,11 @@ export abstract class Topic {
     return this.seq;
   }
 
+  /** Whether the best bid stands above the best offer: several publishers may do that to a book. */
+  get crossed(): boolean {
+    return false;
+  }
+
   get stride(): number {
     return this.instrument.orderCounts && this.channel === 'book' ? 3 : 2;
   }

@@ -4,7 +4,7 @@
 import type { Bus, BusListener, Entry } from '../bus/bus.ts';
 import type { Instrument, InstrumentEvent, Instruments } from '../market/instrument.ts';
 import type { Clock, Timer, Timers } from '../ports/clock.ts';
-import { type Channel, topicName } from '../protocol/frames.ts';
+import { type Channel, type Status, topicName } from '../protocol/frames.ts';
 import { BookTopic } from './book-topic.ts';
 import type { Flush } from './flush.ts';
 import { GroupedTopic } from './grouped-topic.ts';
@@ -23,6 +23,8 @@ export interface TopicsOptions {
   readonly graceMs: number;
   /** A topic without an update for this long is `stale`. */
   readonly staleAfterMs: number;
+  /** A topic without an update for this long has lost its source: `source-down`. */
+  readonly sourceDownAfterMs: number;
   /** Removed levels that a book remembers. */
   readonly tombstonesMax?: number;
   /** Frames that a ring keeps. */
@@ -31,7 +33,8 @@ export interface TopicsOptions {
   readonly onError: (error: unknown) => void;
 }
 
-const RETRY_INTERVAL_MS = 1_000;
+/** Short, since a bus that is back should have its topics back before clients would be told to wait. */
+const RETRY_INTERVAL_MS = 250;
 const HEALTH_INTERVAL_MS = 1_000;
 
 interface Open {
@@ -47,7 +50,7 @@ export class Topics {
   private nextId = 1;
   private healthTimer: Timer | null = null;
   private readonly ids = new Map<string, number>();
-  /** Symbols whose feed has lost the source's book. */
+  /** Topics of the bus (`book:BTC-USD`) of which it says that it can't vouch for them. */
   private readonly doubted = new Set<string>();
   private readonly limits: TopicLimits;
 
@@ -133,8 +136,7 @@ export class Topics {
   /** @returns the function that ends what feeds the topic. */
   private connect(topic: Topic): () => void {
     if (topic instanceof GroupedTopic) return this.derive(topic);
-    const derived = topic instanceof QuoteTopic && topic.instrument.quoteSource === 'book';
-    return derived ? this.derive(topic) : this.feed(topic);
+    return topic instanceof QuoteTopic && isDerived(topic) ? this.derive(topic) : this.feed(topic);
   }
 
   private derive(topic: QuoteTopic | GroupedTopic): () => void {
@@ -149,31 +151,22 @@ export class Topics {
   /** Subscribes first and loads then, so that nothing falls between. */
   private feed(topic: Topic): () => void {
     const { bus, clock } = this.options;
+    const name = topicName(topic.channel, topic.symbol);
     /** What came in while the state was loaded; null once it is. */
     let early: Entry[] | null = [];
-    let epochs = 0;
+    /** Epochs begun and losses suffered: a state that was asked for before the last one is of no use. */
+    let upheavals = 0;
     let stopped = false;
-    const listener: BusListener = {
-      entry: (entry) => {
-        if (early === null) topic.apply(entry, clock.nowMs());
-        else early.push(entry);
-      },
-      epoch: (epoch) => {
-        epochs += 1;
-        topic.restart(epoch);
-        if (early !== null) early = [];
-      },
-    };
-    const unsubscribe = bus.subscribe(topic.channel, topic.symbol, listener);
     const load = async (): Promise<void> => {
-      const epochsBefore = epochs;
+      const before = upheavals;
       const state = await bus.load(topic.channel, topic.symbol);
-      if (stopped) return;
-      // The state may be of the epoch that ended meanwhile.
-      if (epochs !== epochsBefore) return load();
-      topic.load(state, clock.nowMs());
-      for (const entry of early ?? []) if (entry.seq > topic.seq) topic.apply(entry, clock.nowMs());
+      if (stopped || early === null) return;
+      if (upheavals !== before) return load();
+      topic.load(state, this.heardAtMs(state.publishUs));
+      const waiting: readonly Entry[] = early;
       early = null;
+      for (const entry of waiting) if (entry.seq > topic.seq) take(entry);
+      this.assess(topic);
     };
     const attempt = (): void => {
       load().catch((error: unknown) => {
@@ -181,11 +174,51 @@ export class Topics {
         if (!stopped) this.options.timers.after(RETRY_INTERVAL_MS, attempt);
       });
     };
+    const lose = (): void => {
+      upheavals += 1;
+      // Who is loading loads again.
+      if (early !== null) early = [];
+      else {
+        early = [];
+        attempt();
+      }
+    };
+    const take = (entry: Entry): void => {
+      if (early !== null) early.push(entry);
+      else if (entry.seq === topic.seq + 1) {
+        topic.apply(entry, clock.nowMs());
+        if (topic.crossed !== (topic.health === 'crossed')) this.assessDerived(name);
+      } else if (entry.seq > topic.seq) lose();
+    };
+    const listener: BusListener = {
+      entry: take,
+      epoch: (epoch) => {
+        upheavals += 1;
+        topic.restart(epoch);
+        if (early !== null) early = [];
+      },
+      lost: lose,
+      doubt: (doubted) => {
+        if (this.doubted.has(name) === doubted) return;
+        if (doubted) this.doubted.add(name);
+        else this.doubted.delete(name);
+        this.assessDerived(name);
+      },
+    };
+    const unsubscribe = bus.subscribe(topic.channel, topic.symbol, listener);
     attempt();
     return () => {
       stopped = true;
+      this.doubted.delete(name);
       unsubscribe();
     };
+  }
+
+  /** The monotonic time at which an update was published, by what the wall clock says of its age. */
+  private heardAtMs(publishUs: number): number {
+    const { clock } = this.options;
+    const ageMs = publishUs === 0 ? 0 : Math.max(0, (clock.nowUs() - publishUs) / 1_000);
+    return clock.nowMs() - ageMs;
   }
 
   private instrumentChanged(event: InstrumentEvent): void {
@@ -209,22 +242,24 @@ export class Topics {
     held.stop = this.connect(held.topic);
   }
 
-  /** Says whether a symbol's feed is without its book: until it has it again, the book and what is derived from it say `resync`. */
-  doubt(symbol: string, doubted: boolean): void {
-    if (this.doubted.has(symbol) === doubted) return;
-    if (doubted) this.doubted.add(symbol);
-    else this.doubted.delete(symbol);
-    for (const { topic } of this.open.values()) if (topic.symbol === symbol) this.assess(topic);
+  /** Judges anew a topic of the bus and those that derive from it. */
+  private assessDerived(name: string): void {
+    for (const { topic } of this.open.values()) if (sourceOf(topic) === name) this.assess(topic);
   }
 
-  /** This node's view of a topic: in doubt, without an update for long, or neither. */
+  /** This node's view of a topic; a crossed book is one on every node. */
   private assess(topic: Topic): void {
-    const { clock, staleAfterMs } = this.options;
-    const { channel, ready, seq, health } = topic;
-    if (channel === 'status') return;
-    if (channel !== 'trade' && this.doubted.has(topic.symbol)) return topic.judge('resync');
-    if (ready && seq > 0) topic.judge(clock.nowMs() - topic.updatedAtMs > staleAfterMs ? 'stale' : 'live');
-    else if (health === 'resync') topic.judge('live');
+    if (topic.channel !== 'status') topic.judge(this.judgement(topic));
+  }
+
+  private judgement(topic: Topic): Status {
+    const { clock, staleAfterMs, sourceDownAfterMs } = this.options;
+    if (this.doubted.has(sourceOf(topic))) return 'resync';
+    if (!topic.ready || topic.seq === 0) return topic.health === 'resync' ? 'live' : topic.health;
+    const ageMs = clock.nowMs() - topic.updatedAtMs;
+    if (ageMs > sourceDownAfterMs) return 'source-down';
+    if (ageMs > staleAfterMs) return 'stale';
+    return topic.crossed ? 'crossed' : 'live';
   }
 
   /** Stops everything; the topics are of no use afterwards. */
@@ -239,4 +274,13 @@ export class Topics {
       this.watchHealth();
     });
   }
+}
+
+/** The topic of the bus that it is fed from or derived from. */
+function sourceOf(topic: Topic): string {
+  return topicName(isDerived(topic) ? 'book' : topic.channel, topic.symbol);
+}
+
+function isDerived(topic: Topic): boolean {
+  return topic instanceof GroupedTopic || (topic instanceof QuoteTopic && topic.instrument.quoteSource === 'book');
 }

@@ -2,7 +2,15 @@
 // Invariant: nothing here knows how a bus works; what listeners hear is looked at after `settle`.
 
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Bus, BusListener, Entry, Publication, Published } from '../../src/bus/bus.ts';
+import {
+  type Bus,
+  type BusListener,
+  type Entry,
+  KEYS_MAX,
+  type Leased,
+  type Publication,
+  type Published,
+} from '../../src/bus/bus.ts';
 import { Book } from '../../src/market/book.ts';
 import type { Instruments } from '../../src/market/instrument.ts';
 import type { Quote, StatusChange, Trade, Update } from '../../src/market/update.ts';
@@ -40,6 +48,8 @@ function of(update: Update, exchangeUs: number | null = null, symbol = SYMBOL): 
 
 class Recorder implements BusListener {
   readonly heard: (Entry | { readonly newEpoch: number })[] = [];
+  readonly doubts: boolean[] = [];
+  losses = 0;
 
   entry(entry: Entry): void {
     this.heard.push(entry);
@@ -47,6 +57,14 @@ class Recorder implements BusListener {
 
   epoch(newEpoch: number): void {
     this.heard.push({ newEpoch });
+  }
+
+  lost(): void {
+    this.losses += 1;
+  }
+
+  doubt(doubted: boolean): void {
+    this.doubts.push(doubted);
   }
 
   get seqs(): number[] {
@@ -64,6 +82,11 @@ function accepted(published: Published | undefined): { epoch: number; seq: numbe
   return published;
 }
 
+function tokenOf(leased: Leased): number {
+  if ('refused' in leased) throw new Error(`no lease: ${leased.refused.code}`);
+  return leased.token;
+}
+
 export function busContract(name: string, makeBus: () => Promise<BusUnderTest>): void {
   describe(`${name} as a bus`, () => {
     let made: BusUnderTest;
@@ -74,6 +97,13 @@ export function busContract(name: string, makeBus: () => Promise<BusUnderTest>):
     };
     const publish = async (...updates: Update[]): Promise<Published[]> =>
       made.bus.publish(updates.map((update) => of(update)));
+    /** As the only writer of the topic: a book is then refused that would be crossed. */
+    const alone = async (...updates: Update[]): Promise<Published[]> => {
+      const lease = tokenOf(await made.bus.lease('book', SYMBOL, { holder: 'the test', ttlMs: 60_000 }));
+      const answers = await made.bus.publish(updates.map((update) => ({ ...of(update), lease })));
+      await made.bus.release('book', SYMBOL, lease);
+      return answers;
+    };
     afterEach(async () => {
       await made.close();
     });
@@ -155,7 +185,7 @@ export function busContract(name: string, makeBus: () => Promise<BusUnderTest>):
         await start(SCALED);
         const recorder = new Recorder();
         made.bus.subscribe('book', SYMBOL, recorder);
-        await publish(delta([98, 1, 0]), SNAPSHOT, delta([102, 1, 0]), delta([98, -1, 0]));
+        await alone(delta([98, 1, 0]), SNAPSHOT, delta([102, 1, 0]), delta([98, -1, 0]));
         await made.settle();
         expect(recorder.seqs).toEqual([1]);
       });
@@ -248,44 +278,55 @@ export function busContract(name: string, makeBus: () => Promise<BusUnderTest>):
 
     describe('refuses', () => {
       const strict = { ...SCALED, tickSize: 5, lotSize: 10 };
-      const stranger: Publication = of(TRADE, null, 'NOBODY');
-      const cases: readonly (readonly [string, string, Publication])[] = [
-        ['a symbol that is not listed', 'unknown-symbol', stranger],
-        ['a price off the tick', 'off-tick', of(delta([96, 10, 0]))],
-        ['a size off the lot', 'off-lot', of(delta([95, 11, 0]))],
-        ['a negative size', 'bad-size', of(delta([95, -10, 0]))],
-        ['a negative count', 'bad-size', of(delta([95, 10, -1]))],
-        ['a price of zero', 'bad-price', of(delta([0, 10, 0]))],
+      const cases: readonly (readonly [string, string, Update])[] = [
+        ['a price off the tick', 'off-tick', delta([96, 10, 0])],
+        ['a size off the lot', 'off-lot', delta([95, 11, 0])],
+        ['a negative size', 'bad-size', delta([95, -10, 0])],
+        ['a negative count', 'bad-size', delta([95, 10, -1])],
+        ['a price of zero', 'bad-price', delta([0, 10, 0])],
+        ['a price beyond 2^53', 'out-of-range', delta([2 ** 53, 10, 0])],
+        ['a level that is named twice', 'duplicate-level', delta([95, 10, 0, 90, 10, 0, 95, 0, 0])],
+        ['a delta that would cross the book of its only writer', 'crossed', delta([], [95, 10, 0])],
+        [
+          'a crossed snapshot of its only writer',
+          'crossed',
+          { kind: 'snapshot', bids: [110, 10, 0], asks: [105, 10, 0] },
+        ],
+        ['a crossed delta, also where its first levels are right', 'crossed', delta([90, 0, 0], [95, 10, 0])],
+      ];
+      const others: readonly (readonly [string, string, Publication])[] = [
+        ['a symbol that is not listed', 'unknown-symbol', of(TRADE, null, 'NOBODY')],
         ['a negative price', 'bad-price', of({ ...TRADE, price: -5, size: 10 })],
-        ['a price beyond 2^53', 'out-of-range', of(delta([2 ** 53, 10, 0]))],
         ['a size that is no integer', 'out-of-range', of({ ...TRADE, size: 1.5 })],
-        ['a level that is named twice', 'duplicate-level', of(delta([95, 10, 0, 90, 10, 0, 95, 0, 0]))],
-        ['a delta that would cross the book', 'crossed', of(delta([], [95, 10, 0]))],
-        ['a snapshot that is crossed', 'crossed', of({ kind: 'snapshot', bids: [110, 10, 0], asks: [105, 10, 0] })],
-        ['a crossed delta, also where its first levels are right', 'crossed', of(delta([90, 0, 0], [95, 10, 0]))],
         ['a quote where it is derived from the book', 'derived-channel', of({ ...QUOTE, bidPrice: 95, bidSize: 10 })],
       ];
-
-      test.each(cases)('%s, and leaves no trace', async (_, code, publication) => {
-        const { bus } = await start(strict);
+      const stored = async (): Promise<unknown[]> => [
+        await made.bus.load('book', SYMBOL),
+        await made.bus.load('trade', SYMBOL),
+        await made.bus.log('book', SYMBOL, 0),
+      ];
+      /** @returns what was answered; nothing else may have happened. */
+      const leavesNoTrace = async (attempt: () => Promise<Published[]>): Promise<(string | null)[]> => {
         await publish({ kind: 'snapshot', bids: [100, 10, 0, 90, 20, 0], asks: [105, 10, 0] });
         const recorder = new Recorder();
-        for (const channel of ['book', 'trade', 'quote'] as const) bus.subscribe(channel, SYMBOL, recorder);
-        const before = await Promise.all([
-          bus.load('book', SYMBOL),
-          bus.load('trade', SYMBOL),
-          bus.log('book', SYMBOL, 0),
-        ]);
-        expect((await bus.publish([publication])).map(codeOf)).toEqual([code]);
+        for (const channel of ['book', 'trade', 'quote'] as const) made.bus.subscribe(channel, SYMBOL, recorder);
+        const before = await stored();
+        const codes = (await attempt()).map(codeOf);
         await made.settle();
-        const after = await Promise.all([
-          bus.load('book', SYMBOL),
-          bus.load('trade', SYMBOL),
-          bus.log('book', SYMBOL, 0),
-        ]);
-        expect(after).toEqual(before);
+        expect(await stored()).toEqual(before);
         expect(recorder.heard).toEqual([]);
         expect(accepted((await publish(delta([90, 30, 0])))[0]).seq).toBe(2);
+        return codes;
+      };
+
+      test.each(cases)('%s, and leaves no trace', async (_, code, update) => {
+        await start(strict);
+        expect(await leavesNoTrace(() => alone(update))).toEqual([code]);
+      });
+
+      test.each(others)('%s, and leaves no trace', async (_, code, publication) => {
+        const { bus } = await start(strict);
+        expect(await leavesNoTrace(() => bus.publish([publication]))).toEqual([code]);
       });
 
       test('a delta before the first snapshot', async () => {
@@ -317,6 +358,7 @@ export function busContract(name: string, makeBus: () => Promise<BusUnderTest>):
         );
         for (const [channel, recorder] of recorders) bus.subscribe(channel, SYMBOL, recorder);
         const before = (await publish(SNAPSHOT, QUOTE, TRADE, HALTED)).map(accepted);
+        await made.settle();
         instruments.put(define({ ...SCALED, quoteSource: 'published', priceScale: 3 }));
         const refused = await publish(delta([98, 1, 0]));
         const after = (await publish(SNAPSHOT, QUOTE, TRADE, HALTED)).map(accepted);
@@ -366,6 +408,7 @@ export function busContract(name: string, makeBus: () => Promise<BusUnderTest>):
         const recorder = new Recorder();
         bus.subscribe('trade', SYMBOL, recorder);
         const before = accepted((await publish(TRADE, TRADE))[1]);
+        await made.settle();
         instruments.delist(SYMBOL);
         expect((await publish(TRADE, SNAPSHOT)).map(codeOf)).toEqual(['unknown-symbol', 'unknown-symbol']);
         instruments.put(SCALED);
@@ -378,6 +421,81 @@ export function busContract(name: string, makeBus: () => Promise<BusUnderTest>):
       });
     });
 
+    describe('answers the same key', () => {
+      test('with the first place, and does not apply it again', async () => {
+        await start(SCALED);
+        const keyed = (update: Update, key: string): Publication => ({ ...of(update), key });
+        const first = (await made.bus.publish([keyed(TRADE, 'a'), keyed(TRADE, 'b'), of(TRADE)])).map(accepted);
+        const again = (
+          await made.bus.publish([keyed({ ...TRADE, id: 9 }, 'b'), keyed(TRADE, 'a'), keyed(TRADE, 'c')])
+        ).map(accepted);
+        expect(first.map(({ seq }) => seq)).toEqual([1, 2, 3]);
+        expect(again.map(({ seq }) => seq)).toEqual([2, 1, 4]);
+        expect((await made.bus.load('trade', SYMBOL)).seq).toBe(4);
+      });
+
+      test('of another topic by itself, and as long as it is among the newest', async () => {
+        await start(SCALED);
+        const keyed = (key: string): Publication => ({ ...of(TRADE), key });
+        await made.bus.publish([keyed('first')]);
+        expect(accepted((await made.bus.publish([{ ...of(HALTED), key: 'first' }]))[0]).seq).toBe(1);
+        await made.bus.publish(Array.from({ length: KEYS_MAX - 1 }, (_, i) => keyed(`k${i}`)));
+        expect(accepted((await made.bus.publish([keyed('first')]))[0]).seq).toBe(1);
+        await made.bus.publish([keyed('one more')]);
+        expect(accepted((await made.bus.publish([keyed('first')]))[0]).seq).toBe(KEYS_MAX + 2);
+      });
+    });
+
+    describe('leases a topic', () => {
+      const request = { holder: 'a', ttlMs: 60_000 };
+
+      test('to one writer: others are refused, whether they ask or publish', async () => {
+        const { bus } = await start(SCALED);
+        const token = tokenOf(await bus.lease('book', SYMBOL, request));
+        const refused = await bus.lease('book', SYMBOL, { ...request, holder: 'b' });
+        expect('refused' in refused && refused.refused.code).toBe('leased');
+        expect((await publish(SNAPSHOT, TRADE)).map(codeOf)).toEqual(['leased', null]);
+        expect(codeOf((await bus.publish([{ ...of(SNAPSHOT), lease: token }]))[0])).toBe(null);
+        expect(codeOf((await bus.publish([{ ...of(SNAPSHOT), lease: token + 1 }]))[0])).toBe('fenced');
+      });
+
+      test('for longer to who holds it, and to another once it was given back, with a higher token', async () => {
+        const { bus } = await start(SCALED);
+        const token = tokenOf(await bus.lease('book', SYMBOL, request));
+        expect(tokenOf(await bus.lease('book', SYMBOL, { ...request, token }))).toBe(token);
+        expect(await bus.release('book', SYMBOL, token)).toBe(true);
+        expect(await bus.release('book', SYMBOL, token)).toBe(false);
+        const next = tokenOf(await bus.lease('book', SYMBOL, { ...request, holder: 'b' }));
+        expect(next).toBeGreaterThan(token);
+        const answers = await bus.publish([
+          { ...of(SNAPSHOT), lease: token },
+          { ...of(SNAPSHOT), lease: next },
+        ]);
+        expect(answers.map(codeOf)).toEqual(['fenced', null]);
+      });
+
+      test('not of a symbol that is not listed', async () => {
+        const { bus } = await start(SCALED);
+        const refused = await bus.lease('book', 'NOBODY', request);
+        expect('refused' in refused && refused.refused.code).toBe('unknown-symbol');
+      });
+    });
+
+    test('tells the listeners of book and quotes that a source is in doubt, also those who come later', async () => {
+      const { bus } = await start({ ...SCALED, quoteSource: 'published' });
+      await publish(SNAPSHOT, QUOTE, TRADE);
+      const [book, trades, late] = [new Recorder(), new Recorder(), new Recorder()];
+      bus.subscribe('book', SYMBOL, book);
+      bus.subscribe('trade', SYMBOL, trades);
+      bus.doubt(SYMBOL, true);
+      await made.settle();
+      bus.subscribe('quote', SYMBOL, late);
+      await made.settle();
+      bus.doubt(SYMBOL, false);
+      await made.settle();
+      expect([book.doubts, trades.doubts, late.doubts]).toEqual([[true, false], [], [true, false]]);
+    });
+
     test('takes and refuses what a naive book says, and holds what it holds, over many seeds', async () => {
       const { bus, instruments, nowUs } = await start();
       for (let seed = 1; seed <= 20; seed++) {
@@ -386,9 +504,11 @@ export function busContract(name: string, makeBus: () => Promise<BusUnderTest>):
         const oracle = new Oracle();
         const style = { instrument, midTicks: 400, levelsMax: 8, deepShare: 0.3, lots: [1, 2, 3] };
         const venue = new Venue(style, new Random(seed), oracle, nowUs);
+        const lease = tokenOf(await bus.lease('book', instrument.symbol, { holder: 'the test', ttlMs: 60_000 }));
         for (let i = 0; i < 60; i++) {
           const { publication, refusal } = venue.next();
-          const [answer] = await bus.publish([publication]);
+          const isBook = publication.update.kind === 'delta' || publication.update.kind === 'snapshot';
+          const [answer] = await bus.publish([isBook ? { ...publication, lease } : publication]);
           expect({ seed, i, code: codeOf(answer) }).toEqual({ seed, i, code: refusal });
           if (refusal === null) {
             oracle.record(instrument.symbol, publication.update, answer!, { exchangeUs: null, publishUs: 0 });

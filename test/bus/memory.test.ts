@@ -1,11 +1,14 @@
 // Holds the in-process bus to the contract of all buses, and to what only it promises.
 
 import { describe, expect, test } from 'vitest';
+import type { BusListener } from '../../src/bus/bus.ts';
 import { MemoryBus } from '../../src/bus/memory.ts';
 import { Instruments } from '../../src/market/instrument.ts';
 import { Kernel, Random } from '../simulation/kernel.ts';
 import { define } from '../simulation/venue.ts';
 import { type BusUnderTest, busContract } from './contract.ts';
+
+const DEAF: BusListener = { entry: () => {}, epoch: () => {}, lost: () => {}, doubt: () => {} };
 
 function makeMemoryBus(logEntriesMax = 16, tombstonesMax?: number): BusUnderTest {
   const clock = new Kernel();
@@ -33,7 +36,7 @@ describe('the memory bus', () => {
     const { bus, instruments } = makeMemoryBus();
     instruments.put(instrument);
     const order: string[] = [];
-    bus.subscribe('status', 'X', { entry: () => order.push('heard'), epoch: () => {} });
+    bus.subscribe('status', 'X', { ...DEAF, entry: () => order.push('heard') });
     const answer = bus.publish([
       { symbol: 'X', update: { kind: 'status', status: 'halted', reason: null }, exchangeUs: null },
     ]);
@@ -59,7 +62,7 @@ describe('the memory bus', () => {
     const { bus, instruments } = makeMemoryBus();
     instruments.put(instrument);
     const looked = await bus.load('book', 'X');
-    const leave = bus.subscribe('book', 'X', { entry: () => {}, epoch: () => {} });
+    const leave = bus.subscribe('book', 'X', DEAF);
     const watched = await bus.load('book', 'X');
     expect(await bus.load('book', 'X')).toEqual(watched);
     leave();

@@ -196,6 +196,8 @@ test('standard input is published as it comes, and Ctrl-C ends it with the count
           resolve();
         },
         epoch: () => {},
+        lost: () => {},
+        doubt: () => {},
       });
     });
   }
@@ -211,6 +213,8 @@ test('what it had published when the gateway stopped is counted, and nothing is 
       setImmediate(() => gateway.stop());
     },
     epoch: () => {},
+    lost: () => {},
+    doubt: () => {},
   });
   const { code, stdout, stderr } = await run(['publish', file, '--url', gateway.url, '--rate', '200', '--json']);
   expect(code).toBe(1);

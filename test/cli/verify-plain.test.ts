@@ -67,7 +67,8 @@ function falsifying(venue: Venue, falsified: number): Venue {
     const session = venue.open({ verify: true });
     updates = 0;
     mending = null;
-    return { counts: session.counts, read: (text) => session.read(text).map(alter) };
+    const book = session.book.bind(session);
+    return { counts: session.counts, read: (text) => session.read(text).map(alter), book };
   };
   return { ...venue, open };
 }

@@ -185,13 +185,17 @@ describe('a bus that takes its time', () => {
     expect(target.asked).toEqual(['publish A B B', 'put C', 'publish C']);
   });
 
-  test('that fails is told to who called; what comes later is published', async () => {
+  test('that fails has taken nothing, and is asked again for what comes later', async () => {
     const target = createTarget();
     const publish = target.bus.publish.bind(target.bus);
     let failing = true;
     target.bus.publish = (publications) => (failing ? Promise.reject(new Error('bus is gone')) : publish(publications));
     const ingest = new Ingest(target);
-    await expect(ingest.message([instrument('A'), snapshot('A')])).rejects.toThrow('bus is gone');
+    const [refused] = await ingest.message([instrument('A'), snapshot('A')]);
+    expect(refused!.published).toMatchObject({
+      refused: { code: 'bus-down', message: expect.stringContaining('bus is gone') },
+    });
+    expect(ingest.refused()).toEqual({ 'bus-down': 1 });
     failing = false;
     expect(seqs(await ingest.message([snapshot('A')]))).toEqual([1]);
   });

@@ -29,11 +29,11 @@ async function booksOf(args: readonly string[]): Promise<Announced> {
 }
 
 /** Asks until it is there: a book over HTTP can't be waited for otherwise. */
-async function bookOf(url: string, symbol: string): Promise<void> {
+async function bookOf(url: string, symbol: string): Promise<{ epoch: number }> {
   for (;;) {
     const response = await fetch(`${url}/v1/book/${symbol}?depth=5`);
-    const { bids = [] } = (await response.json()) as { bids?: unknown[] };
-    if (response.ok && bids.length > 0) return;
+    const { epoch, bids = [] } = (await response.json()) as { epoch: number; bids?: unknown[] };
+    if (response.ok && bids.length > 0) return { epoch };
   }
 }
 
@@ -70,6 +70,21 @@ describe('tickwire serve --feed', () => {
     expect(symbols).toContain('BTC-USD');
     expect(symbols).toContain(`kraken.${symbol.replace('/', '-')}`);
   });
+});
+
+test('the demo brings a book back by itself when its topics have begun anew', async () => {
+  const command = new Command(['serve', ...FREE, '--demo', '--symbols', '2']);
+  const [line] = await command.says(/^\{.*\}$/m);
+  const { url } = JSON.parse(line) as Announced;
+  const before = await bookOf(url, 'BTC-USD');
+  const address = `${url}/v1/instruments/BTC-USD`;
+  const instrument = await (await fetch(address)).json();
+  await fetch(address, { method: 'DELETE' });
+  expect((await fetch(address, { method: 'PUT', body: JSON.stringify(instrument) })).status).toBe(200);
+  const after = await bookOf(url, 'BTC-USD');
+  expect(after.epoch).not.toBe(before.epoch);
+  process.emit('SIGINT');
+  expect(await command.ended).toMatchObject({ code: 0 });
 });
 
 test.each<readonly [args: readonly string[], sentence: RegExp]>([

@@ -8,10 +8,13 @@ import { binance } from '../../src/feeds/binance.ts';
 import { coinbase } from '../../src/feeds/coinbase.ts';
 import type { Venue } from '../../src/feeds/feed.ts';
 import { kraken } from '../../src/feeds/kraken.ts';
-import { LiveFeed, type LiveFeedOptions } from '../../src/feeds/live.ts';
+import { LiveFeed } from '../../src/feeds/live.ts';
+import type { LiveFeedOptions } from '../../src/feeds/live-options.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
+import type { Update } from '../../src/market/update.ts';
 import { systemClock, systemTimers } from '../../src/ports/clock.ts';
 import { formatDecimal } from '../../src/protocol/decimal.ts';
+import { fault } from '../../src/protocol/errors.ts';
 import { startGateway, stopAll } from '../gateway/harness.ts';
 import { StreamClient } from '../gateway/streamclient.ts';
 import { binanceSpot, coinbaseExchange, type Dialect, krakenV1, krakenV2 } from './dialects.ts';
@@ -33,6 +36,10 @@ class Scene {
   readonly lines: string[] = [];
   /** The bus takes nothing before this resolves. */
   busReady: Promise<void> = Promise.resolve();
+  /** `down`: the bus refuses everything; `broken`: it rejects. */
+  bus: 'up' | 'down' | 'broken' = 'up';
+  /** Updates that were refused so. */
+  readonly refused: Update[] = [];
   feed!: LiveFeed;
   client!: StreamClient;
   private readonly over = new AbortController();
@@ -44,10 +51,16 @@ class Scene {
     private readonly venue: Venue,
   ) {}
 
-  static async open(venue: Venue, dialect: Dialect, options: Partial<LiveFeedOptions> = {}): Promise<Scene> {
+  static async open(
+    venue: Venue,
+    dialect: Dialect,
+    options: Partial<LiveFeedOptions> = {},
+    bus: Scene['bus'] = 'up',
+  ): Promise<Scene> {
     const exchange = await ExchangeServer.start(dialect, TAPES[venue.name as keyof typeof TAPES]);
     const scene = new Scene(exchange, startGateway(), venue);
     scenes.add(scene);
+    scene.bus = bus;
     scene.start(options);
     return scene;
   }
@@ -131,17 +144,20 @@ class Scene {
 
   private start(options: Partial<LiveFeedOptions>): void {
     const log = (_: object, message: string): void => void this.lines.push(message);
-    const { instruments, topics, bus } = this.gateway;
+    const { instruments, bus } = this.gateway;
     const publish: typeof bus.publish = async (publications) => {
       await this.busReady;
-      return bus.publish(publications);
+      if (this.bus === 'up') return bus.publish(publications);
+      this.refused.push(...publications.map(({ update }) => update));
+      if (this.bus === 'broken') throw new Error('the bus broke');
+      return publications.map(() => ({ refused: fault('bus-down') }));
     };
     this.feed = new LiveFeed({
       venue: this.venue,
       venueSymbols: this.symbols,
       prefix: '',
       url: this.exchange.url,
-      target: { instruments, topics, bus: { publish } },
+      target: { instruments, bus: { publish, doubt: bus.doubt.bind(bus) } },
       log: { info: log, warn: log, error: log },
       clock: systemClock,
       timers: systemTimers,
@@ -291,6 +307,35 @@ describe.each(VENUES)('a live feed of $name', ({ venue, dialect, missed, byCheck
     await scene.says('healths', symbol, 'resync', 'live');
     await scene.equals(symbol);
     expect(scene.feed.counts).toMatchObject({ connects: 1, disconnects: 0 });
+  });
+
+  test.each(['down', 'broken'] as const)('brings its books by itself to a bus that was %s', async (how) => {
+    const scene = await Scene.settled(venue, dialect);
+    scene.bus = how;
+    scene.exchange.play(STEPS);
+    await vi.waitUntil(() => scene.refused.some(({ kind }) => kind === 'delta'));
+    scene.exchange.play(10);
+    scene.bus = 'up';
+    for (const symbol of scene.symbols) await scene.equals(symbol);
+    scene.exchange.play(STEPS);
+    for (const symbol of scene.symbols) await scene.equals(symbol);
+    // The venue was not asked for anything, and the feed never doubted what it holds.
+    expect(scene.feed.counts).toMatchObject({ connects: 1, disconnects: 0, resyncs: 0, asks: 0 });
+    expect(scene.lines).not.toContain('the feed failed');
+    for (const { healths } of scene.seen.values()) expect(healths).toEqual([]);
+  });
+
+  test('brings books to a bus that was gone when they came', async () => {
+    const scene = await Scene.open(venue, dialect, {}, 'down');
+    await scene.listed();
+    await vi.waitUntil(() => scene.refused.filter(({ kind }) => kind === 'snapshot').length >= scene.symbols.length);
+    await scene.connect();
+    scene.bus = 'up';
+    for (const symbol of scene.symbols) await scene.equals(symbol);
+    for (const symbol of scene.symbols) await scene.says('healths', symbol, 'resync', 'live');
+    scene.exchange.play(STEPS);
+    for (const symbol of scene.symbols) await scene.equals(symbol);
+    expect(scene.feed.counts).toMatchObject({ connects: 1, disconnects: 0, resyncs: 0, asks: 0 });
   });
 
   test('says resync from a broken connection until each book is there again', async () => {

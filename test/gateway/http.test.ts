@@ -347,6 +347,7 @@ describe('the admin port', () => {
       'busy',
       'flush',
       'answers',
+      'bus',
       'sockets',
       'refusals',
     ]);

@@ -8,6 +8,7 @@ import { Player, type PlayerOptions } from '../../src/recording/player.ts';
 import { RecordingFile } from '../../src/recording/reader.ts';
 import { Command } from '../cli/command.ts';
 import { startDemo } from '../cli/gateway.ts';
+import { FickleBus } from '../feeds/fickle-bus.ts';
 import { freshPath, Notes, published, startGateway, untilAllHeld, Way } from './market.ts';
 
 const CHANNELS = ['book', 'quote', 'trade', 'status'] as const;
@@ -92,6 +93,38 @@ describe('a recorded market', () => {
       expect(count, channel).toBeGreaterThan(50);
     }
     expect(Object.fromEntries(replayed.notes.states)).toEqual(Object.fromEntries(notes.states));
+  });
+
+  test('brings its books by itself to a bus that loses them on the way', async () => {
+    const { gateway, step } = await startDemo();
+    const symbols = gateway.instruments.list().map(({ symbol }) => symbol);
+    const path = freshPath();
+    const notes = await Notes.open(gateway.streamUrl);
+    await notes.subscribe(symbols, CHANNELS);
+    const record = new Command(['record', '--url', gateway.url, '--out', path]);
+    await record.says(/recording 5 symbols/);
+    for (let done = 0; done < 10; done++) {
+      await step(TOGETHER);
+      await untilAllHeld(notes, gateway, CHANNELS);
+    }
+    await endedWith(record, gateway);
+    const [whole, lossy] = [new FickleBus(), new FickleBus()];
+    const file = await RecordingFile.open(path);
+    const player = new Player(file, FROM_BEGIN);
+    const ingests = [whole, lossy].map(
+      (target) => new Ingest(target, undefined, { restate: (symbol) => player.book(symbol), timers: target.time }),
+    );
+    let played = 0;
+    for await (const { events } of player.play()) {
+      if (++played % 100 === 0) lossy.forget();
+      for (const ingest of ingests) await ingest.message(events);
+    }
+    await file.close();
+    expect(played).toBeGreaterThan(200);
+    expect(ingests.map((ingest) => ingest.refused())).toEqual([{}, {}]);
+    expect(ingests.map((ingest) => ingest.restated > 0)).toEqual([false, true]);
+    for (const symbol of symbols) expect(await lossy.bookOf(symbol), symbol).toEqual(await whole.bookOf(symbol));
+    expect(player.book('NOPE')).toBeNull();
   });
 
   test('without its books is replayed with the quotes that were derived from them', async () => {

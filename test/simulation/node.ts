@@ -1,7 +1,16 @@
 // Owns one simulated gateway process: the real topics, flush and sessions on the kernel's clock, and its place on the bus.
 // The simulation starts two on one bus. Invariant: everything but the wiring is the product's code.
 
-import type { Bus, BusListener, Entry, Publication, Published, TopicState } from '../../src/bus/bus.ts';
+import type {
+  Bus,
+  BusListener,
+  Entry,
+  Leased,
+  LeaseRequest,
+  Publication,
+  Published,
+  TopicState,
+} from '../../src/bus/bus.ts';
 import type { Instruments } from '../../src/market/instrument.ts';
 import { SymbolSets } from '../../src/market/sets.ts';
 import type { UpdateChannel } from '../../src/market/update.ts';
@@ -21,6 +30,7 @@ export interface NodeLimits {
   readonly controlBytesMax: number;
   readonly graceMs: number;
   readonly staleAfterMs: number;
+  readonly sourceDownAfterMs: number;
   readonly heartbeatMs: number;
   readonly ageMsMax: number;
   readonly connectionBytesPerSecMax: number;
@@ -54,6 +64,18 @@ export class Uplink implements Bus {
 
   log(channel: UpdateChannel, symbol: string, fromSeq: number): Promise<Entry[]> {
     return this.bus.log(channel, symbol, fromSeq);
+  }
+
+  lease(channel: UpdateChannel, symbol: string, request: LeaseRequest): Promise<Leased> {
+    return this.bus.lease(channel, symbol, request);
+  }
+
+  release(channel: UpdateChannel, symbol: string, token: number): Promise<boolean> {
+    return this.bus.release(channel, symbol, token);
+  }
+
+  doubt(symbol: string, doubted: boolean): void {
+    this.bus.doubt(symbol, doubted);
   }
 
   load(channel: UpdateChannel, symbol: string): Promise<TopicState> {

@@ -79,6 +79,7 @@ class Simulation {
       controlBytesMax: random.chance(0.2) ? 1_024 : 65_536,
       graceMs: GRACE_MS,
       staleAfterMs: random.pick([1_500, 60_000]),
+      sourceDownAfterMs: 90_000,
       heartbeatMs: random.pick([1_000, 5_000]),
       ageMsMax: random.pick([1_500, 30_000]),
       connectionBytesPerSecMax: random.chance(0.1) ? 20_000 : 0,

@@ -26,6 +26,7 @@ export const LIMITS = {
   connectionBytesPerSecMax: 0,
   graceMs: 10_000,
   staleAfterMs: 1_000_000_000,
+  sourceDownAfterMs: 2_000_000_000,
   requestBytesMax: 65_536,
   symbolsPerRequestMax: 100,
   subscriptionsMax: 100,

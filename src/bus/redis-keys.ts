@@ -1,0 +1,18 @@
+// Owns the names in Redis: the keys and the channel of a topic. The Redis bus and its tools ask it; proto/redis.md documents them.
+// Invariant: all keys of a topic share a hash tag, so that they lie on one node of a cluster; the topic's first key is its channel.
+
+import type { UpdateChannel } from '../market/update.ts';
+
+export interface TopicKeys {
+  /** The hash of the topic's head, and the channel of its messages. */
+  readonly topic: string;
+  /** In the order in which scripts take them: topic, log, base, keys. */
+  readonly all: readonly string[];
+  readonly log: string;
+}
+
+export function topicKeys(prefix: string, channel: UpdateChannel, symbol: string): TopicKeys {
+  const topic = `${prefix}:{${channel}:${symbol}}`;
+  const log = `${topic}:log`;
+  return { topic, log, all: [topic, log, `${topic}:base`, `${topic}:keys`] };
+}

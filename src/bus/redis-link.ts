@@ -1,0 +1,243 @@
+// Owns the connections to a real Redis, one for calls and one for channels; the only file that imports ioredis. The gateway makes
+// one and hands it to the bus. Invariant: calls are done in the order in which they are made, also where the server has forgotten
+// the scripts; nothing waits in a queue while there is no connection.
+
+import { readFileSync } from 'node:fs';
+import { Redis } from 'ioredis';
+import {
+  type RedisArgument,
+  RedisFailure,
+  type RedisIdentity,
+  type RedisListener,
+  type RedisPort,
+  type RedisReply,
+  type RedisScript,
+} from '../ports/redis.ts';
+
+export interface RedisLinkOptions {
+  /** `redis://[user:password@]host:port[/db]`, `rediss://` for TLS. */
+  readonly url: string;
+  /** Told of what ioredis says of its connections; never holds the URL. */
+  readonly onTrouble: (message: string) => void;
+}
+
+const RETRY_MS_MIN = 25;
+const RETRY_MS_MAX = 250;
+const CONNECT_MS_MAX = 1_000;
+/** A connection that is given up is not waited for. */
+const DISCONNECT_MS_MAX = 20;
+/** Channels in one command: bounds its length. */
+const CHANNELS_AT_ONCE = 500;
+const SCRIPTS: readonly RedisScript[] = ['publish', 'load', 'fold', 'renew', 'doubt', 'lease', 'list'];
+
+const OPTIONS = {
+  lazyConnect: true,
+  enableOfflineQueue: false,
+  autoResubscribe: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  connectTimeout: CONNECT_MS_MAX,
+  disconnectTimeout: DISCONNECT_MS_MAX,
+  retryStrategy: (times: number): number => Math.min(RETRY_MS_MIN * times, RETRY_MS_MAX) * (0.75 + Math.random() / 2),
+};
+
+/** The text of a script; published with the package, since other publishers call it too. */
+export function scriptText(script: RedisScript): string {
+  return readFileSync(new URL(`../../proto/redis/${script}.lua`, import.meta.url), 'utf8');
+}
+
+interface Call {
+  readonly script: RedisScript;
+  readonly keys: readonly string[];
+  readonly args: readonly RedisArgument[];
+  readonly resolve: (reply: RedisReply) => void;
+  readonly reject: (failure: RedisFailure) => void;
+}
+
+export class RedisLink implements RedisPort {
+  private readonly calls: Redis;
+  private readonly channels: Redis;
+  private readonly texts = new Map(SCRIPTS.map((script) => [script, scriptText(script)]));
+  private readonly hashes = new Map<RedisScript, string>();
+  private listener: RedisListener | null = null;
+  private isUp = false;
+  /** Counts connections: what belongs to an earlier one is of no use. */
+  private connection = 0;
+  private unanswered = 0;
+  /** Calls that found their script forgotten, in order, and those that came meanwhile: they are done once all others are. */
+  private forgotten: Call[] = [];
+  private held: Call[] = [];
+
+  constructor(private readonly options: RedisLinkOptions) {
+    this.calls = new Redis(options.url, { ...OPTIONS, connectionName: 'tickwire-calls' });
+    this.channels = new Redis(options.url, { ...OPTIONS, connectionName: 'tickwire-channels' });
+  }
+
+  open(listener: RedisListener): void {
+    this.listener = listener;
+    const { calls, channels } = this;
+    calls.on('ready', () => void this.greet(++this.connection));
+    calls.on('close', () => this.lost('the connection is closed'));
+    calls.on('error', (error) => this.options.onTrouble(plainMessage(error)));
+    channels.on('ready', () => listener.channelsUp());
+    channels.on('close', () => listener.channelsDown('the connection is closed'));
+    channels.on('error', (error) => this.options.onTrouble(plainMessage(error)));
+    channels.on('messageBuffer', (channel, bytes) => listener.message(channel.toString('latin1'), bytes));
+    for (const client of [calls, channels]) client.connect().catch(() => {});
+  }
+
+  call(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<RedisReply> {
+    if (!this.isUp) return Promise.reject(new RedisFailure('unsent', 'there is no connection to Redis'));
+    return new Promise((resolve, reject) => {
+      const call = { script, keys, args, resolve, reject };
+      if (this.forgotten.length > 0) this.held.push(call);
+      else this.send(call);
+    });
+  }
+
+  range(key: string, first: string, last: string, countMax: number): Promise<RedisReply> {
+    return this.plain(() => this.calls.xrangeBuffer(key, first, last, 'COUNT', countMax));
+  }
+
+  publish(channel: string, bytes: Uint8Array): Promise<RedisReply> {
+    return this.plain(() => this.calls.publish(channel, asBuffer(bytes)));
+  }
+
+  identify(): Promise<RedisIdentity> {
+    return this.plain(() => this.identity());
+  }
+
+  subscribe(channels: readonly string[]): void {
+    if (this.channels.status !== 'ready') return;
+    for (let first = 0; first < channels.length; first += CHANNELS_AT_ONCE) {
+      const some = channels.slice(first, first + CHANNELS_AT_ONCE);
+      this.channels.subscribe(...some).then(
+        () => {
+          for (const channel of some) this.listener?.subscribed(channel);
+        },
+        // The connection went: it begins again with `channelsUp`.
+        () => {},
+      );
+    }
+  }
+
+  unsubscribe(channels: readonly string[]): void {
+    if (this.channels.status !== 'ready' || channels.length === 0) return;
+    this.channels.unsubscribe(...channels).catch(() => {});
+  }
+
+  resetChannels(reason: string): void {
+    this.options.onTrouble(`channels: ${reason}`);
+    this.channels.disconnect(true);
+  }
+
+  resetCalls(reason: string): void {
+    this.options.onTrouble(`calls: ${reason}`);
+    this.calls.disconnect(true);
+  }
+
+  close(): void {
+    this.listener = null;
+    this.isUp = false;
+    for (const client of [this.calls, this.channels]) client.disconnect();
+  }
+
+  private async greet(connection: number): Promise<void> {
+    try {
+      // Sent before anything else, so that on this connection the scripts are known.
+      const loading = [...this.texts].map(async ([script, text]) => {
+        this.hashes.set(script, (await this.calls.script('LOAD', text)) as string);
+      });
+      const [identity] = await Promise.all([this.identity(), ...loading]);
+      if (connection !== this.connection || this.listener === null) return;
+      this.isUp = true;
+      this.listener.up(identity);
+    } catch (error) {
+      this.options.onTrouble(plainMessage(error));
+      // A connection that can't even be asked who it is at is of no use.
+      if (connection === this.connection && this.listener !== null) this.calls.disconnect(true);
+    }
+  }
+
+  private lost(reason: string): void {
+    this.connection += 1;
+    const waiting = [...this.forgotten, ...this.held];
+    this.forgotten = [];
+    this.held = [];
+    for (const { reject } of waiting) reject(new RedisFailure('unsent', reason));
+    if (!this.isUp) return;
+    this.isUp = false;
+    this.listener?.down(reason);
+  }
+
+  private send(call: Call): void {
+    const { script, keys, args, resolve, reject } = call;
+    const { connection } = this;
+    this.unanswered += 1;
+    this.calls.callBuffer('EVALSHA', [this.hashes.get(script)!, keys.length, ...keys, ...args.map(asArgument)]).then(
+      (reply) => {
+        resolve(reply as RedisReply);
+        this.answered();
+      },
+      (error: unknown) => {
+        if (connection === this.connection && isForgotten(error)) this.forgotten.push(call);
+        else reject(failureOf(error));
+        this.answered();
+      },
+    );
+  }
+
+  private answered(): void {
+    this.unanswered -= 1;
+    if (this.unanswered > 0 || this.forgotten.length === 0) return;
+    const again = [...this.forgotten, ...this.held];
+    this.forgotten = [];
+    this.held = [];
+    for (const text of this.texts.values()) this.calls.script('LOAD', text).catch(() => {});
+    for (const call of again) this.send(call);
+  }
+
+  private async plain<T>(run: () => Promise<T>): Promise<T> {
+    if (!this.isUp) throw new RedisFailure('unsent', 'there is no connection to Redis');
+    try {
+      return await run();
+    } catch (error) {
+      throw failureOf(error);
+    }
+  }
+
+  private async identity(): Promise<RedisIdentity> {
+    const text = `${await this.calls.info('replication')}\n${await this.calls.info('server')}`;
+    const valueOf = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(text)?.[1] ?? '';
+    return {
+      replicationId: valueOf('master_replid'),
+      version: valueOf('valkey_version') || valueOf('redis_version'),
+      writable: valueOf('role') !== 'slave',
+    };
+  }
+}
+
+function asArgument(argument: RedisArgument): string | number | Buffer {
+  return typeof argument === 'object' ? asBuffer(argument) : argument;
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function isForgotten(error: unknown): boolean {
+  return isReply(error) && error.message.startsWith('NOSCRIPT');
+}
+
+/** The server's own answer, as opposed to what became of the connection. */
+function isReply(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError';
+}
+
+function failureOf(error: unknown): RedisFailure {
+  return new RedisFailure(isReply(error) ? 'refused' : 'unknown', plainMessage(error));
+}
+
+function plainMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,109 @@
+// Owns the choice of the bus: this process's own, or the one on Redis with the registry of instruments and sets that all gateways
+// there share. The gateway makes, starts and stops it. Invariant: what a Redis URL holds is never logged; the log tells of a
+// trouble once, however often it is met.
+
+import type { Logger } from 'pino';
+import type { Bus } from '../bus/bus.ts';
+import { MemoryBus } from '../bus/memory.ts';
+import { RedisBus } from '../bus/redis.ts';
+import { RedisLink } from '../bus/redis-link.ts';
+import { Registry } from '../bus/registry.ts';
+import type { Instruments } from '../market/instrument.ts';
+import type { SymbolSets } from '../market/sets.ts';
+import { systemClock, type Timers } from '../ports/clock.ts';
+import type { Settings } from '../settings/settings.ts';
+
+export interface SharedBusOptions {
+  readonly settings: Settings;
+  readonly instruments: Instruments;
+  readonly sets: SymbolSets;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly newEpoch: () => number;
+}
+
+/** The bus with what keeps it alive. */
+export interface SharedBus {
+  readonly bus: Bus;
+  /** Resolves once it is known what other gateways have listed, or after a while without knowing. */
+  readonly ready: Promise<void>;
+  /** Null where everything works; else what does not. */
+  trouble(): string | null;
+  counters(): object;
+  start(): void;
+  stop(): void;
+}
+
+export function chooseBus(options: SharedBusOptions): SharedBus {
+  return options.settings.redisUrl === '' ? inProcess(options) : onRedis(options);
+}
+
+function inProcess({ settings, instruments, newEpoch }: SharedBusOptions): SharedBus {
+  const { logEntriesMax, tombstonesMax } = settings;
+  const bus = new MemoryBus({ clock: systemClock, instruments, newEpoch, logEntriesMax, tombstonesMax });
+  return { bus, ready: Promise.resolve(), trouble: () => null, counters: () => ({}), start: () => {}, stop: () => {} };
+}
+
+function onRedis({ settings, instruments, sets, timers, logger, newEpoch }: SharedBusOptions): SharedBus {
+  const { redisUrl: url, redisPrefix: prefix, logEntriesMax, tombstonesMax, publishRetryMs } = settings;
+  const warnOnce = onceInAWhile((message) => logger.warn({ reason: message }, 'Redis'));
+  const port = new RedisLink({ url, onTrouble: warnOnce });
+  const bus = new RedisBus({
+    port,
+    clock: systemClock,
+    timers,
+    instruments,
+    newEpoch,
+    prefix,
+    logEntriesMax,
+    tombstonesMax,
+    publishRetryMs,
+    onError: (error) => warnOnce(error instanceof Error ? error.message : String(error)),
+  });
+  const registry = new Registry({
+    port,
+    prefix,
+    instruments,
+    sets,
+    instrumentsMax: settings.instrumentsMax,
+    timers,
+    readyMaxMs: READY_MS_MAX,
+    onError: (error) => warnOnce(error.message),
+  });
+  bus.invite({
+    channels: registry.channels,
+    up: (identity) => registry.up(identity),
+    down: () => registry.down(),
+    subscribed: (channel) => registry.subscribed(channel),
+    message: (channel, bytes) => void registry.message(channel, bytes),
+    pulse: () => registry.check(),
+  });
+  return {
+    bus,
+    ready: registry.ready,
+    trouble: () => (bus.ready ? null : 'Redis does not answer'),
+    counters: () => bus.counters,
+    start: () => bus.open(),
+    stop: () => {
+      registry.close();
+      bus.close();
+    },
+  };
+}
+
+/** A gateway that is started while Redis is down starts all the same. */
+const READY_MS_MAX = 3_000;
+const SAME_AGAIN_MS = 10_000;
+const MESSAGES_MAX = 100;
+
+/** Passes a message on, but not again for a while: a server that is down is told of with every attempt. */
+function onceInAWhile(tell: (message: string) => void): (message: string) => void {
+  const toldMs = new Map<string, number>();
+  return (message) => {
+    const nowMs = systemClock.nowMs();
+    if (nowMs - (toldMs.get(message) ?? Number.NEGATIVE_INFINITY) < SAME_AGAIN_MS) return;
+    if (toldMs.size >= MESSAGES_MAX) toldMs.clear();
+    toldMs.set(message, nowMs);
+    tell(message);
+  };
+}
