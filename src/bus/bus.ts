@@ -37,6 +37,7 @@ export type Published = { readonly epoch: number; readonly seq: number } | { rea
 
 /** A sequenced update. */
 export interface Entry {
+  readonly epoch: number;
   readonly seq: number;
   readonly update: Update;
   readonly exchangeUs: number | null;

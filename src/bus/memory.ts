@@ -131,11 +131,13 @@ export class MemoryBus implements Bus {
     if (refused !== null) return { refused };
     const sequencer = this.sequencer(channel, symbol);
     if (key !== undefined) (sequencer.keys ??= new KeyMemory()).put(key, sequencer.seq + 1);
-    const entry: Entry = { seq: sequencer.seq + 1, update, exchangeUs, publishUs: this.options.clock.nowUs() };
+    const { epoch } = sequencer;
+    const publishUs = this.options.clock.nowUs();
+    const entry: Entry = { epoch, seq: sequencer.seq + 1, update, exchangeUs, publishUs };
     applyTo(sequencer, entry);
     sequencer.entries[(entry.seq - 1) % this.options.logEntriesMax] = entry;
     for (const listener of sequencer.listeners) listener.entry(entry);
-    return { epoch: sequencer.epoch, seq: entry.seq };
+    return { epoch, seq: entry.seq };
   }
 
   private leaseFault(channel: UpdateChannel, symbol: string, token: number | undefined): Fault | null {

@@ -28,7 +28,7 @@ const CONNECT_MS_MAX = 1_000;
 const DISCONNECT_MS_MAX = 20;
 /** Channels in one command: bounds its length. */
 const CHANNELS_AT_ONCE = 500;
-const SCRIPTS: readonly RedisScript[] = ['publish', 'load', 'fold', 'renew', 'doubt', 'lease', 'list'];
+const SCRIPTS: readonly RedisScript[] = ['publish', 'load', 'fold', 'renew', 'doubt', 'lease', 'list', 'taker'];
 
 const OPTIONS = {
   lazyConnect: true,
@@ -83,6 +83,9 @@ export class RedisLink implements RedisPort {
     channels.on('close', () => listener.channelsDown('the connection is closed'));
     channels.on('error', (error) => this.options.onTrouble(plainMessage(error)));
     channels.on('messageBuffer', (channel, bytes) => listener.message(channel.toString('latin1'), bytes));
+    channels.on('pmessageBuffer', (_, channel, bytes) =>
+      listener.message((channel as Buffer).toString('latin1'), bytes as Buffer),
+    );
     for (const client of [calls, channels]) client.connect().catch(() => {});
   }
 
@@ -124,6 +127,20 @@ export class RedisLink implements RedisPort {
   unsubscribe(channels: readonly string[]): void {
     if (this.channels.status !== 'ready' || channels.length === 0) return;
     this.channels.unsubscribe(...channels).catch(() => {});
+  }
+
+  subscribePattern(pattern: string): void {
+    if (this.channels.status !== 'ready') return;
+    this.channels.psubscribe(pattern).then(
+      () => this.listener?.subscribed(pattern),
+      // As with channels: it begins again with `channelsUp`.
+      () => {},
+    );
+  }
+
+  unsubscribePattern(pattern: string): void {
+    if (this.channels.status !== 'ready') return;
+    this.channels.punsubscribe(pattern).catch(() => {});
   }
 
   resetChannels(reason: string): void {

@@ -11,7 +11,6 @@ import { type EntryHead, REDIS_FORMAT, readBody, readHead } from './redis-entry.
 
 /** An entry of the log, with the nonce that tells it from another of the same number. */
 export interface LoggedEntry extends Entry {
-  readonly epoch: number;
   readonly nonce: number;
 }
 

@@ -21,6 +21,8 @@ import { RedisWatch, type WatchCounters } from './redis-watch.ts';
 export interface RedisGuest {
   /** Channels that it wants to hear. */
   readonly channels: readonly string[];
+  /** Channels whose name begins so are its own as well, where it has subscribed to a pattern of them. */
+  readonly beginning?: string;
   up(identity: RedisIdentity): void;
   down(): void;
   subscribed(channel: string): void;
@@ -263,7 +265,14 @@ export class RedisBus implements Bus, RedisListener {
     const follower = this.followers.get(channel);
     if (follower !== undefined) follower.receive(bytes);
     else if (channel === this.canary) this.watch.heard();
-    else this.guests.get(channel)?.message(channel, bytes);
+    else this.guestOf(channel)?.message(channel, bytes);
+  }
+
+  private guestOf(channel: string): RedisGuest | undefined {
+    const guest = this.guests.get(channel);
+    if (guest !== undefined) return guest;
+    for (const { beginning, guest } of this.patterns) if (channel.startsWith(beginning)) return guest;
+    return undefined;
   }
 
   private keysOf(channel: UpdateChannel, symbol: string): TopicKeys {
@@ -411,6 +420,6 @@ function isOtherServer(error: unknown): error is ScriptRefusal {
   return error instanceof ScriptRefusal && error.code === 'other-replication';
 }
 
-function bare({ seq, update, exchangeUs, publishUs }: Entry): Entry {
-  return { seq, update, exchangeUs, publishUs };
+function bare({ epoch, seq, update, exchangeUs, publishUs }: Entry): Entry {
+  return { epoch, seq, update, exchangeUs, publishUs };
 }

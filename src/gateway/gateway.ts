@@ -26,7 +26,7 @@ import { HttpApi } from './http.ts';
 import { watchLoad } from './load.ts';
 import { Page } from './page.ts';
 import { type PublisherSession, PublishStream } from './publish-stream.ts';
-import { chooseBus, type SharedBus } from './shared-bus.ts';
+import { chooseBus, type MakePort, type SharedBus } from './shared-bus.ts';
 import { GatewayTimers } from './timers.ts';
 import { isLocalProgram, mayPublish } from './trust.ts';
 import { createServer, type HttpRequest, type HttpResponse, type Server, type Stream } from './uws.ts';
@@ -67,6 +67,7 @@ export class Gateway {
   constructor(
     private readonly settings: Settings,
     private readonly logger: Logger,
+    makePort?: MakePort,
   ) {
     const clock = systemClock;
     const onError = (error: unknown): void => this.logger.error({ err: error }, 'internal error');
@@ -75,7 +76,7 @@ export class Gateway {
     };
     const { instruments, timers } = this;
     const { tombstonesMax, ringFramesMax, topicGraceMs: graceMs, staleAfterMs, sourceDownAfterMs } = settings;
-    this.shared = chooseBus({ settings, instruments, sets: this.sets, timers, logger, newEpoch });
+    this.shared = chooseBus({ settings, instruments, sets: this.sets, timers, logger, newEpoch, makePort });
     this.bus = this.shared.bus;
     this.flush = new Flush({ clock, timers, demand: this.load.demand });
     this.topics = new Topics({

@@ -16,6 +16,7 @@ import {
 import type { SymbolSets } from '../market/sets.ts';
 import type { Quote } from '../market/update.ts';
 import type { Clock } from '../ports/clock.ts';
+import { RedisFailure } from '../ports/redis.ts';
 import { formatDecimal, parseDecimal } from '../protocol/decimal.ts';
 import { ERRORS, type Fault, fault } from '../protocol/errors.ts';
 import { DEPTHS, GROUP_MAX } from '../protocol/frames.ts';
@@ -71,6 +72,8 @@ export class HttpApi {
     try {
       return await this.route(request);
     } catch (error) {
+      // Expected while Redis is away; the log tells of that by itself.
+      if (error instanceof RedisFailure) return this.refuse(fault('bus-down', error.message.slice(0, 80)));
       this.options.onError(error);
       return this.refuse(fault('internal'));
     }
@@ -183,12 +186,13 @@ export class HttpApi {
     return json({ symbol, epoch, seq, trades });
   }
 
-  /** What was published of the instrument; where that is `live`, but nothing has come for long, `stale`. */
+  /** What was published of the instrument; where that is `live`, but nothing has come for long, `stale` or `source-down`. */
   private async status(symbol: string, ageMs: number | null): Promise<string> {
     const { last } = await this.options.bus.load('status', symbol);
     const published = last?.kind === 'status' ? last.status : 'live';
-    const stale = ageMs !== null && ageMs > this.options.settings.staleAfterMs;
-    return published === 'live' && stale ? 'stale' : published;
+    const { staleAfterMs, sourceDownAfterMs } = this.options.settings;
+    if (published !== 'live' || ageMs === null || ageMs <= staleAfterMs) return published;
+    return ageMs > sourceDownAfterMs ? 'source-down' : 'stale';
   }
 
   /** Null before the first update. */

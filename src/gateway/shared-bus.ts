@@ -6,11 +6,12 @@ import type { Logger } from 'pino';
 import type { Bus } from '../bus/bus.ts';
 import { MemoryBus } from '../bus/memory.ts';
 import { RedisBus } from '../bus/redis.ts';
-import { RedisLink } from '../bus/redis-link.ts';
+import { RedisLink, type RedisLinkOptions } from '../bus/redis-link.ts';
 import { Registry } from '../bus/registry.ts';
 import type { Instruments } from '../market/instrument.ts';
 import type { SymbolSets } from '../market/sets.ts';
 import { systemClock, type Timers } from '../ports/clock.ts';
+import type { RedisPort } from '../ports/redis.ts';
 import type { Settings } from '../settings/settings.ts';
 
 export interface SharedBusOptions {
@@ -20,7 +21,11 @@ export interface SharedBusOptions {
   readonly timers: Timers;
   readonly logger: Logger;
   readonly newEpoch: () => number;
+  /** Makes the connections to Redis; without it, those of ioredis. */
+  readonly makePort?: MakePort | undefined;
 }
+
+export type MakePort = (options: RedisLinkOptions) => RedisPort;
 
 /** The bus with what keeps it alive. */
 export interface SharedBus {
@@ -44,10 +49,11 @@ function inProcess({ settings, instruments, newEpoch }: SharedBusOptions): Share
   return { bus, ready: Promise.resolve(), trouble: () => null, counters: () => ({}), start: () => {}, stop: () => {} };
 }
 
-function onRedis({ settings, instruments, sets, timers, logger, newEpoch }: SharedBusOptions): SharedBus {
+function onRedis({ settings, instruments, sets, timers, logger, newEpoch, makePort }: SharedBusOptions): SharedBus {
   const { redisUrl: url, redisPrefix: prefix, logEntriesMax, tombstonesMax, publishRetryMs } = settings;
   const warnOnce = onceInAWhile((message) => logger.warn({ reason: message }, 'Redis'));
-  const port = new RedisLink({ url, onTrouble: warnOnce });
+  const linkOptions = { url, onTrouble: warnOnce };
+  const port = makePort?.(linkOptions) ?? new RedisLink(linkOptions);
   const bus = new RedisBus({
     port,
     clock: systemClock,

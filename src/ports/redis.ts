@@ -7,7 +7,7 @@ export type RedisReply = number | Uint8Array | null | readonly RedisReply[];
 export type RedisArgument = string | number | Uint8Array;
 
 /** The scripts that the bus knows, by name; their texts stand in `proto/redis/`. */
-export type RedisScript = 'publish' | 'load' | 'fold' | 'renew' | 'doubt' | 'lease' | 'list';
+export type RedisScript = 'publish' | 'load' | 'fold' | 'renew' | 'doubt' | 'lease' | 'list' | 'taker';
 
 /**
  * Why a call has no answer. `unsent`: nothing was done, there is no connection. `unknown`: it was sent, and no answer came: it may
@@ -61,6 +61,12 @@ export interface RedisPort {
   /** No effect while channels are down. */
   subscribe(channels: readonly string[]): void;
   unsubscribe(channels: readonly string[]): void;
+  /**
+   * Subscribes to all channels that match; no effect while channels are down. Their messages come under their own names, and
+   * `subscribed` is told the pattern.
+   */
+  subscribePattern(pattern: string): void;
+  unsubscribePattern(pattern: string): void;
   /** Messages stopped coming though the connection stands: drops it and connects again. */
   resetChannels(reason: string): void;
   /** Calls stay unanswered though the connection stands: drops it and connects again. */

@@ -157,6 +157,7 @@ export class Topics {
     /** Epochs begun and losses suffered: a state that was asked for before the last one is of no use. */
     let upheavals = 0;
     let stopped = false;
+    let { crossed } = topic;
     const load = async (): Promise<void> => {
       const before = upheavals;
       const state = await bus.load(topic.channel, topic.symbol);
@@ -166,7 +167,8 @@ export class Topics {
       const waiting: readonly Entry[] = early;
       early = null;
       for (const entry of waiting) if (entry.seq > topic.seq) take(entry);
-      this.assess(topic);
+      crossed = topic.crossed;
+      this.assessDerived(name);
     };
     const attempt = (): void => {
       load().catch((error: unknown) => {
@@ -185,9 +187,14 @@ export class Topics {
     };
     const take = (entry: Entry): void => {
       if (early !== null) early.push(entry);
+      // Of an epoch that was over when the state was loaded; the bus is about to say so.
+      else if (entry.epoch !== topic.epoch) return;
       else if (entry.seq === topic.seq + 1) {
         topic.apply(entry, clock.nowMs());
-        if (topic.crossed !== (topic.health === 'crossed')) this.assessDerived(name);
+        if (topic.crossed !== crossed) {
+          crossed = topic.crossed;
+          this.assessDerived(name);
+        }
       } else if (entry.seq > topic.seq) lose();
     };
     const listener: BusListener = {

@@ -128,10 +128,11 @@ describe('what changes on one node', () => {
     const [here, there] = (await liveNodes(2)) as [RegistryNode, RegistryNode];
     here.sets.put({ name: 'a', symbols: ['A'] });
     await there.until(() => there.sets.get('a') !== undefined);
-    await here.until(() => here.messages === 1);
     there.sets.put({ name: 'a', symbols: ['A'] });
+    await there.registry.idle();
     there.sets.put({ name: 'b', symbols: ['B'] });
-    await here.until(() => here.sets.get('b') !== undefined);
+    await here.until(() => here.sets.get('b') !== undefined && here.messages >= 2);
+    expect(await direct.hget(`${redis.prefix}:{sets}`, ':revision')).toBe('2');
     expect(here.messages).toBe(2);
   });
 

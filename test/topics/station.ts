@@ -1,6 +1,7 @@
 // Owns a gateway without network: the real bus, topics, flush and sessions on the virtual clock, with fake sockets in front.
 // The tests of topics and sessions start one each. Invariant: time passes and turns run only in `settle` and `advance`.
 
+import type { Bus } from '../../src/bus/bus.ts';
 import { MemoryBus } from '../../src/bus/memory.ts';
 import { ClientStream, type Held } from '../../src/client/stream.ts';
 import { defineInstrument, type InstrumentDefinition, Instruments } from '../../src/market/instrument.ts';
@@ -149,13 +150,15 @@ export class Station {
   demand = 0;
   private epochs = 0;
 
-  constructor(limits: Partial<typeof LIMITS> = {}) {
+  /** @param between what the topics hear of the bus goes through it. */
+  constructor(limits: Partial<typeof LIMITS> = {}, between: (bus: Bus) => Bus = (bus) => bus) {
     this.limits = { ...LIMITS, ...limits };
     const { kernel, instruments } = this;
     const [clock, timers] = [kernel, kernel];
     this.bus = new MemoryBus({ clock, instruments, newEpoch: () => ++this.epochs, logEntriesMax: 1_024 });
     this.flush = new Flush({ clock, timers, demand: () => this.demand });
-    const { bus, flush } = this;
+    const { flush } = this;
+    const bus = between(this.bus);
     const onError = (error: unknown): never => {
       throw error;
     };
