@@ -8,6 +8,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // uWebSockets.js is native: a crash ends one file's process, not the run.
     pool: 'forks',
+    // A server that the tests may use; a gateway in a test uses the one that the test gives it, or none.
+    env: { REDIS_URL: '', TESTS_REDIS_URL: process.env.REDIS_URL ?? '' },
     testTimeout: 20_000,
     hookTimeout: 60_000,
     retry: 0,

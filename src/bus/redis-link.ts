@@ -83,9 +83,7 @@ export class RedisLink implements RedisPort {
     channels.on('close', () => listener.channelsDown('the connection is closed'));
     channels.on('error', (error) => this.options.onTrouble(plainMessage(error)));
     channels.on('messageBuffer', (channel, bytes) => listener.message(channel.toString('latin1'), bytes));
-    channels.on('pmessageBuffer', (_, channel, bytes) =>
-      listener.message((channel as Buffer).toString('latin1'), bytes as Buffer),
-    );
+    channels.on('pmessageBuffer', (_, channel, bytes) => listener.message(channel.toString('latin1'), bytes));
     for (const client of [calls, channels]) client.connect().catch(() => {});
   }
 

@@ -5,7 +5,7 @@
 import { checkUpdate } from '../market/guard.ts';
 import type { Instrument, Instruments } from '../market/instrument.ts';
 import { channelOf } from '../market/update.ts';
-import type { Clock } from '../ports/clock.ts';
+import type { Clock, Timers } from '../ports/clock.ts';
 import { type RedisArgument, RedisFailure } from '../ports/redis.ts';
 import { type ErrorCode, type Fault, fault } from '../protocol/errors.ts';
 import { ByteWriter } from '../protocol/writer.ts';
@@ -26,6 +26,7 @@ export interface PublishingCounters {
 
 export interface PublishingOptions {
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly instruments: Instruments;
   readonly scripts: RedisScripts;
   readonly prefix: string;
@@ -76,6 +77,7 @@ export class RedisPublishing {
   }
 
   async publish(publications: readonly Publication[]): Promise<Published[]> {
+    const downBefore = this.counters.down;
     const results: Published[] = new Array(publications.length);
     const groups = new Map<string, Group>();
     for (const [place, publication] of publications.entries()) {
@@ -87,6 +89,8 @@ export class RedisPublishing {
       for (const [i, place] of group.places.entries()) results[place] = answers[i]!;
     });
     await Promise.all(sent);
+    // Who publishes in a loop without Redis must not keep the event loop from connecting.
+    if (this.counters.down > downBefore) await new Promise<void>((resolve) => this.options.timers.soon(resolve));
     return results;
   }
 

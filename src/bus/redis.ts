@@ -86,6 +86,7 @@ export class RedisBus implements Bus, RedisListener {
     this.canary = `${prefix}:canary:${newEpoch().toString(36)}`;
     this.publishing = new RedisPublishing({
       clock,
+      timers,
       instruments,
       scripts: this.scripts,
       prefix,
@@ -224,6 +225,15 @@ export class RedisBus implements Bus, RedisListener {
     this.sayDoubt(symbol, doubted);
   }
 
+  /** As `doubt`, once: when Redis comes back it is not said again. For those who say it themselves then. */
+  sayDoubt(symbol: string, doubted: boolean): void {
+    for (const channel of ['book', 'quote'] as const) {
+      this.scripts.doubt(this.keysOf(channel, symbol), doubted).catch((error: unknown) => {
+        if (!(error instanceof RedisFailure)) this.options.onError(error);
+      });
+    }
+  }
+
   up(identity: RedisIdentity): void {
     this.counters.ups += 1;
     this.isUp = true;
@@ -271,7 +281,9 @@ export class RedisBus implements Bus, RedisListener {
   private guestOf(channel: string): RedisGuest | undefined {
     const guest = this.guests.get(channel);
     if (guest !== undefined) return guest;
-    for (const { beginning, guest } of this.patterns) if (channel.startsWith(beginning)) return guest;
+    for (const each of this.guests.values()) {
+      if (each.beginning !== undefined && channel.startsWith(each.beginning)) return each;
+    }
     return undefined;
   }
 
@@ -366,14 +378,6 @@ export class RedisBus implements Bus, RedisListener {
   private settleScales(symbol: string): void {
     const instrument = this.options.instruments.get(symbol);
     if (instrument !== undefined) this.renewAll(instrument, scalesOf(instrument));
-  }
-
-  private sayDoubt(symbol: string, doubted: boolean): void {
-    for (const channel of ['book', 'quote'] as const) {
-      this.scripts.doubt(this.keysOf(channel, symbol), doubted).catch((error: unknown) => {
-        if (!(error instanceof RedisFailure)) this.options.onError(error);
-      });
-    }
   }
 
   private async fold(keys: TopicKeys, scales: string): Promise<void> {

@@ -13,6 +13,7 @@ export interface GatewayFlags {
   readonly port?: number;
   readonly adminPort?: number;
   readonly instruments?: string;
+  /** Empty: none, whatever the environment says. A replay is no business of gateways that share a Redis. */
   readonly redis?: string;
   /** A synthetic market runs in it, so that clients may play with their connections. */
   readonly demo?: boolean;

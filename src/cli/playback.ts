@@ -68,7 +68,7 @@ function warnOfCut({ path, cutAt, bytesTotal, contents }: RecordingFile): void {
 
 async function play(file: RecordingFile, options: PlaybackOptions, interrupt: Interrupt): Promise<number> {
   const { loop = false, serve = false, json = false, speed } = options;
-  const { gateway, logger } = startGateway(settingsWith(options));
+  const { gateway, logger } = startGateway(settingsWith({ ...options, redis: '' }));
   let player: Player | null = null;
   const ingest = new Ingest(
     gateway,

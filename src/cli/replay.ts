@@ -163,7 +163,7 @@ class Replay {
     const { options, interrupt } = this;
     const symbols = await this.symbols();
     const { loop = false, serve = false, json = false } = options;
-    const { gateway, logger } = startGateway(settingsWith(options));
+    const { gateway, logger } = startGateway(settingsWith({ ...options, redis: '' }));
     const ingest = new Ingest(
       gateway,
       firstOfEach((symbol, refused) => logger.warn({ symbol, ...refused }, 'refused')),

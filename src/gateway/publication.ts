@@ -113,7 +113,7 @@ export async function publishItems(
  * @param mantissas whether integers are taken as mantissas (MessagePack); in JSON prices and sizes must be strings, since
  * a number there is as likely meant as a price.
  */
-function readPublication(value: unknown, instruments: Instruments, mantissas: boolean): Publication | Fault {
+export function readPublication(value: unknown, instruments: Instruments, mantissas: boolean): Publication | Fault {
   const item = checkItem(value);
   if ('code' in item) return item;
   const instrument = instruments.get(item.symbol);

@@ -69,10 +69,14 @@ export class NodesClient {
     return client;
   }
 
-  /** Resolves after the next message. */
-  next(): Promise<void> {
+  /** Resolves after the next message, or after that long without one. */
+  next(waitMs: number): Promise<void> {
     return new Promise((resolve) => {
-      this.wake = resolve;
+      const timer = setTimeout(resolve, waitMs);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
     });
   }
 

@@ -188,7 +188,7 @@ describe('what is left of a server', () => {
 
 describe('a server for tests that need no more than one that runs', () => {
   test('is one for all of a file, with a prefix for each whose keys are removed in the end', async () => {
-    vi.stubEnv('REDIS_URL', '');
+    vi.stubEnv('TESTS_REDIS_URL', '');
     const [one, two] = [await redisForTests(), await redisForTests()];
     expect(one.url).toBe(two.url);
     expect(one.prefix).not.toBe(two.prefix);
@@ -201,7 +201,7 @@ describe('a server for tests that need no more than one that runs', () => {
   });
   test('is the one that REDIS_URL names', async () => {
     const redis = await start();
-    vi.stubEnv('REDIS_URL', redis.url);
+    vi.stubEnv('TESTS_REDIS_URL', redis.url);
     vi.resetModules();
     const asked = await import('./server.ts');
     const { url, prefix, close } = await asked.redisForTests();

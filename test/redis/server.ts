@@ -233,7 +233,8 @@ let shared: Promise<{ url: string }> | undefined;
  * that ends with it. They must not flush, stop or reconfigure it, as others may be using it.
  */
 export async function redisForTests(): Promise<RedisForTests> {
-  const named = process.env.REDIS_URL;
+  // Set from REDIS_URL for all tests, which must not make every gateway in them share that server: vitest.config.ts.
+  const named = process.env.TESTS_REDIS_URL;
   shared ??= named === undefined || named === '' ? startRedis() : Promise.resolve({ url: named });
   const { url } = await shared;
   const prefix = `test-${randomBytes(6).toString('hex')}:`;

@@ -1,0 +1,1 @@
+export async function* stateLines(_o: unknown, _s: AbortSignal): AsyncGenerator<string> {}
