@@ -47,6 +47,8 @@ const UNANSWERED_MAX = 10_000;
 
 /** Updates of one topic in one call. */
 interface Group {
+  /** Among all calls, in the order in which they were handed in. */
+  readonly order: number;
   readonly keys: TopicKeys;
   readonly instrument: Instrument;
   readonly lease: number | undefined;
@@ -66,11 +68,14 @@ export class RedisPublishing {
   readonly counters: PublishingCounters = { calls: 0, updates: 0, down: 0, retries: 0 };
   private readonly writer = new ByteWriter();
   private readonly leases: RedisLeases;
-  /** Books of which an update was lost on its way: only a snapshot makes them whole. */
-  private readonly torn = new Set<string>();
+  /** Books of which an update was lost on its way, with the newest such call: only a snapshot handed in after it makes them whole. */
+  private readonly torn = new Map<string, number>();
+  /** Books of which a call under way was given up since the connection went: those made after it have nothing to stand on. */
+  private readonly givenUp = new Set<string>();
   /** Calls whose answer went with the connection, in the order in which they were made. */
   private lost: Lost[] = [];
   private unanswered = 0;
+  private orders = 0;
 
   constructor(private readonly options: PublishingOptions) {
     this.leases = new RedisLeases(options.scripts, options.tombstonesMax);
@@ -99,12 +104,13 @@ export class RedisPublishing {
     const lost = this.lost;
     this.lost = [];
     for (const each of lost) {
-      if (this.isLate(each)) each.settle(this.refuse(each.group, 'no answer in time; it may have been published'));
+      if (this.isLate(each) || this.isAdrift(each.group)) this.giveUp(each);
       else {
         this.counters.retries += 1;
         void this.call(each.group, { ...each.call, again: true }, each.sentMs).then(each.settle);
       }
     }
+    this.givenUp.clear();
   }
 
   /** Time passes: what waits for Redis for too long is refused. */
@@ -112,7 +118,7 @@ export class RedisPublishing {
     const late = this.lost.filter((each) => this.isLate(each));
     if (late.length === 0) return;
     this.lost = this.lost.filter((each) => !late.includes(each));
-    for (const { group, settle } of late) settle(this.refuse(group, 'no answer in time; it may have been published'));
+    for (const each of late) this.giveUp(each);
   }
 
   forgetLease(keys: TopicKeys): void {
@@ -121,6 +127,17 @@ export class RedisPublishing {
 
   private isLate({ sentMs }: Lost): boolean {
     return this.options.clock.nowMs() - sentMs >= this.options.retryMs;
+  }
+
+  private giveUp({ group, settle }: Lost): void {
+    if (isBook(group)) this.givenUp.add(group.keys.topic);
+    settle(this.refuse(group, 'no answer in time; it may have been published'));
+  }
+
+  /** Whether an older call of the book was given up; a snapshot needs none. */
+  private isAdrift({ keys, publications }: Group): boolean {
+    if (publications[0]!.update.kind === 'snapshot') this.givenUp.delete(keys.topic);
+    return this.givenUp.has(keys.topic);
   }
 
   private sort(publication: Publication, place: number, groups: Map<string, Group>): Fault | null {
@@ -133,7 +150,7 @@ export class RedisPublishing {
     const name = `${keys.topic} ${lease ?? ''}`;
     let group = groups.get(name);
     if (group === undefined) {
-      group = { keys, instrument, lease, publications: [], places: [] };
+      group = { order: ++this.orders, keys, instrument, lease, publications: [], places: [] };
       groups.set(name, group);
     }
     group.publications.push(publication);
@@ -203,10 +220,11 @@ export class RedisPublishing {
     }
   }
 
-  private placed({ keys, publications }: Group, i: number, epoch: number, result: number | string): Published {
+  private placed({ order, keys, publications }: Group, i: number, epoch: number, result: number | string): Published {
     if (typeof result !== 'number')
       return { refused: fault(result === 'needs-snapshot' ? result : 'internal', result) };
-    if (this.torn.size > 0 && publications[i]!.update.kind === 'snapshot') this.torn.delete(keys.topic);
+    const isNewer = order > (this.torn.get(keys.topic) ?? order);
+    if (isNewer && publications[i]!.update.kind === 'snapshot') this.torn.delete(keys.topic);
     return { epoch, seq: result };
   }
 
@@ -252,7 +270,7 @@ export class RedisPublishing {
   private refuse(group: Group, why: string): readonly Published[] {
     this.counters.down += group.publications.length;
     if (isBook(group)) {
-      this.torn.add(group.keys.topic);
+      this.torn.set(group.keys.topic, Math.max(group.order, this.torn.get(group.keys.topic) ?? 0));
       this.leases.forget(group.keys.topic);
     }
     return this.all(group, 'bus-down', why);

@@ -86,7 +86,7 @@ export class RedisTaker {
   /** Gives the office back and never takes it again. */
   close(): void {
     this.closed = true;
-    if (this.isTaking) this.tell('release');
+    if (this.isTaking || this.asking) this.tell('release');
     this.isTaking = false;
   }
 

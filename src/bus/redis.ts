@@ -43,6 +43,15 @@ export interface RedisBusOptions {
   readonly tombstonesMax: number;
   readonly publishRetryMs: number;
   readonly onError: (error: unknown) => void;
+  /** What keeps the instruments the same on all nodes; without it this node's are the truth. */
+  readonly instrumentNews?: InstrumentNews;
+}
+
+export interface InstrumentNews {
+  /** Whether the change of which `Instruments` tells at this moment was made by another node, which has seen to the topics. */
+  readonly isForeign: () => boolean;
+  /** Resolves when this node knows what the others know, as far as it can be had. */
+  readonly settle: () => Promise<void>;
 }
 
 export interface RedisBusCounters {
@@ -95,7 +104,7 @@ export class RedisBus implements Bus, RedisListener {
       retryMs: options.publishRetryMs,
       onFold: (keys, scales) => void this.fold(keys, scales),
       onOtherServer: (keys, epoch, scales) => void this.succeed(keys, epoch, scales).catch(options.onError),
-      onOtherScales: (symbol) => this.settleScales(symbol),
+      onOtherScales: (symbol) => void this.settleScales(symbol),
     });
     this.watch = new RedisWatch({
       port,
@@ -361,6 +370,7 @@ export class RedisBus implements Bus, RedisListener {
 
   private instrumentChanged(event: InstrumentEvent): void {
     const { instrument, action } = event;
+    if (this.options.instrumentNews?.isForeign() === true) return;
     if (action === 'changed' && !sameScales(event.before, instrument)) this.renewAll(instrument, scalesOf(instrument));
     if (action === 'delisted') this.renewAll(instrument, '-');
   }
@@ -375,7 +385,9 @@ export class RedisBus implements Bus, RedisListener {
     }
   }
 
-  private settleScales(symbol: string): void {
+  /** The topic is at other scales: either this node has yet to hear of it, or who changed it did not get to the topic. */
+  private async settleScales(symbol: string): Promise<void> {
+    await this.options.instrumentNews?.settle();
     const instrument = this.options.instruments.get(symbol);
     if (instrument !== undefined) this.renewAll(instrument, scalesOf(instrument));
   }

@@ -91,6 +91,11 @@ export class RegistryList {
     this.unwatch = shelf.watch((name) => this.changed(name));
   }
 
+  /** Whether what changes here at this moment was changed by another node. */
+  get isApplying(): boolean {
+    return this.applying !== null;
+  }
+
   get waiting(): number {
     return this.dirty.size + this.inFlight.size;
   }

@@ -65,6 +65,11 @@ export class Registry {
     return this.lists.map(({ key }) => key);
   }
 
+  /** Whether what changes here at this moment was changed by another node. */
+  get isApplying(): boolean {
+    return this.lists.some((list) => list.isApplying);
+  }
+
   /** Names whose change here has not been written yet. */
   get waiting(): number {
     return this.lists.reduce((sum, list) => sum + list.waiting, 0);

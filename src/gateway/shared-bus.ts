@@ -13,6 +13,7 @@ import type { SymbolSets } from '../market/sets.ts';
 import { systemClock, type Timers } from '../ports/clock.ts';
 import type { RedisPort } from '../ports/redis.ts';
 import type { Settings } from '../settings/settings.ts';
+import { Intake } from './intake.ts';
 
 export interface SharedBusOptions {
   readonly settings: Settings;
@@ -21,6 +22,8 @@ export interface SharedBusOptions {
   readonly timers: Timers;
   readonly logger: Logger;
   readonly newEpoch: () => number;
+  /** Told of every refusal of what is published plainly, for counters. */
+  readonly onRefusal: (code: string) => void;
   /** Makes the connections to Redis; without it, those of ioredis. */
   readonly makePort?: MakePort | undefined;
 }
@@ -49,11 +52,13 @@ function inProcess({ settings, instruments, newEpoch }: SharedBusOptions): Share
   return { bus, ready: Promise.resolve(), trouble: () => null, counters: () => ({}), start: () => {}, stop: () => {} };
 }
 
-function onRedis({ settings, instruments, sets, timers, logger, newEpoch, makePort }: SharedBusOptions): SharedBus {
+function onRedis(options: SharedBusOptions): SharedBus {
+  const { settings, instruments, sets, timers, logger, newEpoch, makePort } = options;
   const { redisUrl: url, redisPrefix: prefix, logEntriesMax, tombstonesMax, publishRetryMs } = settings;
   const warnOnce = onceInAWhile((message) => logger.warn({ reason: message }, 'Redis'));
   const linkOptions = { url, onTrouble: warnOnce };
   const port = makePort?.(linkOptions) ?? new RedisLink(linkOptions);
+  const onError = (error: unknown): void => warnOnce(error instanceof Error ? error.message : String(error));
   const bus = new RedisBus({
     port,
     clock: systemClock,
@@ -64,9 +69,16 @@ function onRedis({ settings, instruments, sets, timers, logger, newEpoch, makePo
     logEntriesMax,
     tombstonesMax,
     publishRetryMs,
-    onError: (error) => warnOnce(error instanceof Error ? error.message : String(error)),
+    onError,
+    instrumentNews: {
+      isForeign: () => registry.isApplying,
+      settle: () => {
+        registry.check();
+        return registry.idle();
+      },
+    },
   });
-  const registry = new Registry({
+  const registry: Registry = new Registry({
     port,
     prefix,
     instruments,
@@ -74,23 +86,47 @@ function onRedis({ settings, instruments, sets, timers, logger, newEpoch, makePo
     instrumentsMax: settings.instrumentsMax,
     timers,
     readyMaxMs: READY_MS_MAX,
-    onError: (error) => warnOnce(error.message),
+    onError,
   });
   bus.invite({
     channels: registry.channels,
-    up: (identity) => registry.up(identity),
-    down: () => registry.down(),
+    up: (identity) => {
+      logger.info({ version: identity.version }, 'connected to Redis');
+      registry.up(identity);
+    },
+    down: () => {
+      logger.warn('lost the connection to Redis');
+      registry.down();
+    },
     subscribed: (channel) => registry.subscribed(channel),
     message: (channel, bytes) => void registry.message(channel, bytes),
     pulse: () => registry.check(),
   });
+  const intake =
+    settings.plainPublish === 0
+      ? null
+      : new Intake({
+          bus,
+          port,
+          clock: systemClock,
+          instruments,
+          prefix,
+          ready: registry.ready,
+          limits: settings,
+          onRefusal: options.onRefusal,
+          onRefused: (symbol, { code, message }) =>
+            logger.warn({ symbol, code, reason: message }, 'refused a plain PUBLISH'),
+          onError,
+        });
+  if (intake !== null) bus.invite(intake);
   return {
     bus,
     ready: registry.ready,
     trouble: () => (bus.ready ? null : 'Redis does not answer'),
-    counters: () => bus.counters,
+    counters: () => ({ ...bus.counters, ...(intake !== null && { intake: intake.state }) }),
     start: () => bus.open(),
     stop: () => {
+      intake?.stop();
       registry.close();
       bus.close();
     },
