@@ -323,7 +323,8 @@ export class Follower {
 
   private hold(bytes: Uint8Array): void {
     if (this.held.length >= HELD_MAX) this.held = [];
-    this.held.push({ bytes: bytes.slice(), round: this.round });
+    // A copy, also of a Buffer, whose `slice` would not be one.
+    this.held.push({ bytes: new Uint8Array(bytes), round: this.round });
   }
 
   private deliver(entry: LoggedEntry, nonce: number): void {

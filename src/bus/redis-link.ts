@@ -64,6 +64,8 @@ export class RedisLink implements RedisPort {
   /** Counts connections: what belongs to an earlier one is of no use. */
   private connection = 0;
   private unanswered = 0;
+  /** The connection that calls were made on last, as its server knows it. */
+  private former: { readonly runId: string; readonly id: number } | null = null;
   /** Calls that found their script forgotten, in order, and those that came meanwhile: they are done once all others are. */
   private forgotten: Call[] = [];
   private held: Call[] = [];
@@ -163,7 +165,8 @@ export class RedisLink implements RedisPort {
       const loading = [...this.texts].map(async ([script, text]) => {
         this.hashes.set(script, (await this.calls.script('LOAD', text)) as string);
       });
-      const [identity] = await Promise.all([this.identity(), ...loading]);
+      const [identity, id] = await Promise.all([this.identity(), this.connectionId(), ...loading]);
+      await this.endFormer(identity.runId, id);
       if (connection !== this.connection || this.listener === null) return;
       this.isUp = true;
       this.listener.up(identity);
@@ -172,6 +175,22 @@ export class RedisLink implements RedisPort {
       // A connection that can't even be asked who it is at is of no use.
       if (connection === this.connection && this.listener !== null) this.calls.disconnect(true);
     }
+  }
+
+  /** Null where it is not told. */
+  private connectionId(): Promise<number | null> {
+    return this.calls.client('ID').catch(orRefused);
+  }
+
+  /**
+   * What was sent on the connection before this one, and is held up on its way, must not be done when it arrives: it was refused
+   * since, or is sent again. So the server closes that connection first. One that forbids this is taken as it is.
+   */
+  private async endFormer(runId: string, id: number | null): Promise<void> {
+    const { former } = this;
+    // Another server counts its connections anew: the number would be a stranger's.
+    if (former?.runId === runId) await this.calls.client('KILL', 'ID', former.id).catch(orRefused);
+    this.former = id === null ? null : { runId, id };
   }
 
   private lost(reason: string): void {
@@ -230,13 +249,14 @@ export class RedisLink implements RedisPort {
     }
   }
 
-  private async identity(): Promise<RedisIdentity> {
+  private async identity(): Promise<RedisIdentity & { readonly runId: string }> {
     const text = `${await this.calls.info('replication')}\n${await this.calls.info('server')}`;
     const valueOf = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(text)?.[1] ?? '';
     return {
       replicationId: valueOf('master_replid'),
       version: valueOf('valkey_version') || valueOf('redis_version'),
       writable: valueOf('role') !== 'slave',
+      runId: valueOf('run_id'),
     };
   }
 }
@@ -256,6 +276,12 @@ function isForgotten(error: unknown): boolean {
 /** The server's own answer, as opposed to what became of the connection. */
 function isReply(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError';
+}
+
+/** A server may forbid a command; anything else is passed on. */
+function orRefused(error: unknown): null {
+  if (isReply(error)) return null;
+  throw error;
 }
 
 function failureOf(error: unknown): RedisFailure {

@@ -79,6 +79,8 @@ export class RedisBus implements Bus, RedisListener {
   private readonly watch: RedisWatch;
   private readonly followers = new Map<string, Follower>();
   private readonly guests = new Map<string, RedisGuest>();
+  private readonly visitors = new Set<RedisGuest>();
+  private identity: RedisIdentity | null = null;
   private readonly canary: string;
   /** Symbols whose source was said to be in doubt here; said again when Redis has come back. */
   private readonly doubted = new Set<string>();
@@ -140,9 +142,11 @@ export class RedisBus implements Bus, RedisListener {
     this.options.port.close();
   }
 
-  /** Shares the connections with something that has channels of its own. */
+  /** Shares the connections with something that has channels or calls of its own, from now on. */
   invite(guest: RedisGuest): void {
+    this.visitors.add(guest);
     for (const channel of guest.channels) this.guests.set(channel, guest);
+    if (this.isUp && this.identity !== null) guest.up(this.identity);
     if (this.channelsStand) this.options.port.subscribe(guest.channels);
   }
 
@@ -246,19 +250,20 @@ export class RedisBus implements Bus, RedisListener {
   up(identity: RedisIdentity): void {
     this.counters.ups += 1;
     this.isUp = true;
+    this.identity = identity;
     this.watch.up();
     this.identified(identity);
     // What was under way first: it is older than anything that is published from now on.
     this.publishing.up();
     this.checkAll();
     for (const symbol of this.doubted) this.sayDoubt(symbol, true);
-    for (const guest of new Set(this.guests.values())) guest.up(identity);
+    for (const guest of this.visitors) guest.up(identity);
   }
 
   down(): void {
     this.isUp = false;
     this.watch.down();
-    for (const guest of new Set(this.guests.values())) guest.down();
+    for (const guest of this.visitors) guest.down();
   }
 
   channelsUp(): void {
@@ -419,7 +424,7 @@ export class RedisBus implements Bus, RedisListener {
   /** Looks at quiet topics: a last entry that was lost shows in nothing else. */
   private pulse(): void {
     this.publishing.expire();
-    for (const guest of new Set(this.guests.values())) guest.pulse();
+    for (const guest of this.visitors) guest.pulse();
     if (!this.isUp) return;
     const all = [...this.followers.values()];
     const count = Math.min(all.length, CHECKS_PER_PULSE);

@@ -5,6 +5,7 @@ import { InvalidArgumentError } from 'commander';
 import type { Live, Venue } from '../feeds/feed.ts';
 import { LiveFeed } from '../feeds/live.ts';
 import { venues } from '../feeds/venues.ts';
+import { whileInOffice } from '../gateway/office.ts';
 import { isSymbol } from '../market/instrument.ts';
 import { systemClock, systemTimers } from '../ports/clock.ts';
 import { Complaint, ExitCode } from './complaint.ts';
@@ -57,6 +58,12 @@ function liveVenue(name: string): LiveVenue {
   throw new InvalidArgumentError(`There is no venue '${name}' to connect to. Give one of: ${known}.`);
 }
 
+/** A feed that can be run. Of several gateways on one Redis with the same wish one follows the venue, the others stand by. */
+export interface Feed {
+  readonly symbols: readonly string[];
+  run(signal: AbortSignal): Promise<void>;
+}
+
 /**
  * The wished feeds, to be run. Where there are several sources of symbols each one's begin with the name of its venue.
  */
@@ -64,10 +71,10 @@ export function createFeeds(
   { gateway, logger }: Hosted,
   wishes: FeedWishes,
   { urls, demo }: { readonly urls: ReadonlyMap<string, string>; readonly demo: boolean },
-): LiveFeed[] {
+): Feed[] {
   const sources = wishes.size + (demo ? 1 : 0);
-  return [...wishes].map(
-    ([venue, venueSymbols]) =>
+  return [...wishes].map(([venue, venueSymbols]) => {
+    const make = (): LiveFeed =>
       new LiveFeed({
         venue,
         venueSymbols,
@@ -77,8 +84,17 @@ export function createFeeds(
         log: logger,
         clock: systemClock,
         timers: systemTimers,
-      }),
-  );
+      });
+    const office = gateway.office(`feed:${venue.name}:${[...venueSymbols].sort().join(',')}`);
+    return {
+      symbols: make().symbols,
+      run: (signal) =>
+        whileInOffice(office, signal, (term) => {
+          logger.info({ venue: venue.name }, 'this gateway follows the venue');
+          return make().run(term);
+        }),
+    };
+  });
 }
 
 /** @throws Complaint where an address belongs to no feed. */

@@ -6,6 +6,7 @@ import { Ingest } from '../feeds/ingest.ts';
 import { SyntheticMarket } from '../feeds/synthetic.ts';
 import { runSynthetic, UPDATES_PER_SEC_MAX } from '../feeds/synthetic-run.ts';
 import { SYMBOLS_MAX, SYMBOLS_NAMED } from '../feeds/synthetic-symbols.ts';
+import { whileInOffice } from '../gateway/office.ts';
 import { systemClock, systemTimers } from '../ports/clock.ts';
 import type { Fault } from '../protocol/errors.ts';
 import { SETTINGS } from '../settings/settings.ts';
@@ -117,7 +118,7 @@ async function serve(options: ServeOptions): Promise<number> {
   const market = new SyntheticMarket({ seed, symbols });
   const feeds = createFeeds(hosted, wishes, { urls, demo });
   const running = Promise.all([
-    demo ? runDemo(hosted, market, { rate, signal }) : aborted(signal),
+    demo ? demoInTurn(hosted, { seed, symbols, rate, signal }) : aborted(signal),
     ...feeds.map((feed) => feed.run(signal)),
   ]);
   const { gateway } = hosted;
@@ -143,6 +144,17 @@ async function serve(options: ServeOptions): Promise<number> {
     interrupt.stop();
   }
   return ExitCode.done;
+}
+
+/** Of several gateways on one Redis one runs the demo: two markets of the same symbols would be none. */
+function demoInTurn(
+  hosted: Hosted,
+  { seed, symbols, rate, signal }: { seed: number; symbols: number; rate: number; signal: AbortSignal },
+): Promise<void> {
+  return whileInOffice(hosted.gateway.office('demo'), signal, async (term) => {
+    hosted.logger.info('this gateway runs the demo market');
+    await runDemo(hosted, new SyntheticMarket({ seed, symbols }), { rate, signal: term });
+  });
 }
 
 async function runDemo(

@@ -24,6 +24,7 @@ import { Topics } from '../topics/topics.ts';
 import { answerConnections, CONNECTIONS_PATH } from './admin.ts';
 import { HttpApi } from './http.ts';
 import { watchLoad } from './load.ts';
+import type { OpenOffice } from './office.ts';
 import { Page } from './page.ts';
 import { type PublisherSession, PublishStream } from './publish-stream.ts';
 import { chooseBus, type MakePort, type SharedBus } from './shared-bus.ts';
@@ -76,7 +77,16 @@ export class Gateway {
     };
     const { instruments, timers } = this;
     const { tombstonesMax, ringFramesMax, topicGraceMs: graceMs, staleAfterMs, sourceDownAfterMs } = settings;
-    this.shared = chooseBus({ settings, instruments, sets: this.sets, timers, logger, newEpoch, makePort });
+    this.shared = chooseBus({
+      settings,
+      instruments,
+      sets: this.sets,
+      timers,
+      logger,
+      newEpoch,
+      makePort,
+      onRefusal: countRefusal,
+    });
     this.bus = this.shared.bus;
     this.flush = new Flush({ clock, timers, demand: this.load.demand });
     this.topics = new Topics({
@@ -131,6 +141,11 @@ export class Gateway {
   /** Resolves once updates can be published, or after a few seconds: Redis may be down. */
   get ready(): Promise<void> {
     return this.shared.ready;
+  }
+
+  /** What one gateway at a time does, of all that share a Redis: see `whileInOffice`. */
+  office(name: string): OpenOffice {
+    return this.shared.office(name);
   }
 
   get connectionCount(): number {

@@ -15,6 +15,7 @@ export interface PlainMessage {
   readonly items: readonly unknown[];
   /** It was MessagePack: integers are mantissas. */
   readonly mantissas: boolean;
+  readonly bytes: number;
 }
 
 export interface MessageLimits {
@@ -32,22 +33,26 @@ const ENVELOPE = Type.Object(
 );
 const CHECK = Compile(ENVELOPE);
 
-/** Bytes that JSON begins with; to MessagePack they are small integers, which no message is. */
-const JSON_BEGINS = new Set([...'{[ \t\r\n'].map((character) => character.charCodeAt(0)));
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 export function readPlainMessage(bytes: Uint8Array, limits: MessageLimits): PlainMessage | Fault {
   const { publishBytesMax, publishItemsMax } = limits;
   if (bytes.length > publishBytesMax) return fault('too-large', `${bytes.length} bytes, at most ${publishBytesMax}`);
-  const mantissas = !JSON_BEGINS.has(bytes[0] ?? 0);
+  const mantissas = beginsMsgpack(bytes[0] ?? 0);
   const value = readValue(bytes, mantissas);
   if ('fault' in value) return value.fault;
   const envelope = envelopeOf(value.value);
   if ('code' in envelope) return envelope;
   const { from = '', n = null, items } = envelope;
-  if (n !== null && from === '') return fault('bad-request', 'n counts the messages of a source: give its name in from');
+  if (n !== null && from === '')
+    return fault('bad-request', 'n counts the messages of a source: give its name in from');
   if (items.length > publishItemsMax) return fault('too-large', `${items.length} items, at most ${publishItemsMax}`);
-  return { source: from, number: n, items, mantissas };
+  return { source: from, number: n, items, mantissas, bytes: bytes.length };
+}
+
+/** Maps and lists of MessagePack begin with bytes that no JSON text begins with. */
+function beginsMsgpack(first: number): boolean {
+  return (first >= 0x80 && first < 0xa0) || (first >= 0xdc && first < 0xe0);
 }
 
 function readValue(bytes: Uint8Array, msgpack: boolean): { value: unknown } | { fault: Fault } {

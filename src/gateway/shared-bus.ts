@@ -7,6 +7,7 @@ import type { Bus } from '../bus/bus.ts';
 import { MemoryBus } from '../bus/memory.ts';
 import { RedisBus } from '../bus/redis.ts';
 import { RedisLink, type RedisLinkOptions } from '../bus/redis-link.ts';
+import { RedisOffice } from '../bus/redis-office.ts';
 import { Registry } from '../bus/registry.ts';
 import type { Instruments } from '../market/instrument.ts';
 import type { SymbolSets } from '../market/sets.ts';
@@ -14,6 +15,7 @@ import { systemClock, type Timers } from '../ports/clock.ts';
 import type { RedisPort } from '../ports/redis.ts';
 import type { Settings } from '../settings/settings.ts';
 import { Intake } from './intake.ts';
+import type { OpenOffice } from './office.ts';
 
 export interface SharedBusOptions {
   readonly settings: Settings;
@@ -38,6 +40,8 @@ export interface SharedBus {
   /** Null where everything works; else what does not. */
   trouble(): string | null;
   counters(): object;
+  /** Asks for what one gateway at a time does, of all that share the bus. */
+  office(name: string): OpenOffice;
   start(): void;
   stop(): void;
 }
@@ -49,7 +53,15 @@ export function chooseBus(options: SharedBusOptions): SharedBus {
 function inProcess({ settings, instruments, newEpoch }: SharedBusOptions): SharedBus {
   const { logEntriesMax, tombstonesMax } = settings;
   const bus = new MemoryBus({ clock: systemClock, instruments, newEpoch, logEntriesMax, tombstonesMax });
-  return { bus, ready: Promise.resolve(), trouble: () => null, counters: () => ({}), start: () => {}, stop: () => {} };
+  return {
+    bus,
+    ready: Promise.resolve(),
+    trouble: () => null,
+    counters: () => ({}),
+    office: () => always,
+    start: () => {},
+    stop: () => {},
+  };
 }
 
 function onRedis(options: SharedBusOptions): SharedBus {
@@ -124,6 +136,15 @@ function onRedis(options: SharedBusOptions): SharedBus {
     ready: registry.ready,
     trouble: () => (bus.ready ? null : 'Redis does not answer'),
     counters: () => ({ ...bus.counters, ...(intake !== null && { intake: intake.state }) }),
+    office: (name) => (listener) => {
+      const office = new RedisOffice({
+        ...{ port, clock: systemClock, prefix, name, onError },
+        onBegin: () => listener.begin(),
+        onEnd: () => listener.end(),
+      });
+      bus.invite(office);
+      return office;
+    },
     start: () => bus.open(),
     stop: () => {
       intake?.stop();
@@ -135,6 +156,12 @@ function onRedis(options: SharedBusOptions): SharedBus {
 
 /** A gateway that is started while Redis is down starts all the same. */
 const READY_MS_MAX = 3_000;
+/** Alone in its process. */
+const always: OpenOffice = (listener) => {
+  listener.begin();
+  return { close: () => listener.end() };
+};
+
 const SAME_AGAIN_MS = 10_000;
 const MESSAGES_MAX = 100;
 

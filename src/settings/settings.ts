@@ -189,6 +189,14 @@ export const SETTINGS = {
     about:
       'What the names of all keys and channels in Redis begin with: gateways that share a Redis share it, others differ.',
   },
+  plainPublish: {
+    env: 'TICKWIRE_PLAIN_PUBLISH',
+    default: 1,
+    min: 0,
+    max: 1,
+    about:
+      'Whether this gateway offers to take what services publish with a plain PUBLISH on Redis; one of those that offer it does. 0: no.',
+  },
   publishRetryMs: {
     env: 'TICKWIRE_PUBLISH_RETRY_MS',
     default: 1_000,

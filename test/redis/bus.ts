@@ -15,7 +15,7 @@ export interface StartedBus {
   close(): Promise<void>;
 }
 
-export interface BusWishes extends Partial<Omit<RedisBusOptions, 'port'>> {
+export interface BusWishes extends Partial<RedisBusOptions> {
   readonly url: string;
   readonly prefix: string;
 }
@@ -23,7 +23,7 @@ export interface BusWishes extends Partial<Omit<RedisBusOptions, 'port'>> {
 export async function startBus({ url, ...wishes }: BusWishes): Promise<StartedBus> {
   const instruments = wishes.instruments ?? new Instruments();
   const errors: unknown[] = [];
-  const link = new RedisLink({ url, onTrouble: () => {} });
+  const link = wishes.port ?? new RedisLink({ url, onTrouble: () => {} });
   const bus = new RedisBus({
     port: link,
     clock: systemClock,
