@@ -4,7 +4,7 @@
 import type { Gateway } from '../gateway/gateway.ts';
 import { packageVersion, SETTINGS } from '../settings/settings.ts';
 
-type Urls = Pick<Gateway, 'url' | 'streamUrl' | 'adminUrl'>;
+type Urls = Pick<Gateway, 'url' | 'streamUrl' | 'adminUrl' | 'busNote'>;
 
 export interface Announcement {
   readonly urls: Urls;
@@ -22,6 +22,7 @@ export function banner({ urls, market, symbols, ending }: Announcement): string 
     ['stream', urls.streamUrl],
     ['http', `${urls.url}/v1/instruments`],
     ['admin', `${urls.adminUrl}/readyz`],
+    ['bus', urls.busNote],
     ['market', market],
   ];
   return [
@@ -40,9 +41,9 @@ export function banner({ urls, market, symbols, ending }: Announcement): string 
 }
 
 export function bannerJson({ urls, market, symbols }: Announcement): string {
-  const { url, streamUrl, adminUrl } = urls;
+  const { url, streamUrl, adminUrl, busNote: bus } = urls;
   const version = packageVersion();
-  return `${JSON.stringify({ version, url, page: `${url}/`, stream: streamUrl, admin: adminUrl, market, symbols })}\n`;
+  return `${JSON.stringify({ version, url, page: `${url}/`, stream: streamUrl, admin: adminUrl, bus, market, symbols })}\n`;
 }
 
 function tries(urls: Urls, symbol: string | undefined): string[] {

@@ -143,6 +143,11 @@ export class Gateway {
     return this.shared.ready;
   }
 
+  /** Which bus it is, and whether it is there, for people. */
+  get busNote(): string {
+    return this.shared.note();
+  }
+
   /** What one gateway at a time does, of all that share a Redis: see `whileInOffice`. */
   office(name: string): OpenOffice {
     return this.shared.office(name);

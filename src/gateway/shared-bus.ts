@@ -37,6 +37,8 @@ export interface SharedBus {
   readonly bus: Bus;
   /** Resolves once it is known what other gateways have listed, or after a while without knowing. */
   readonly ready: Promise<void>;
+  /** Which bus it is, and whether it is there, for people. */
+  note(): string;
   /** Null where everything works; else what does not. */
   trouble(): string | null;
   counters(): object;
@@ -56,6 +58,7 @@ function inProcess({ settings, instruments, newEpoch }: SharedBusOptions): Share
   return {
     bus,
     ready: Promise.resolve(),
+    note: () => 'in this process',
     trouble: () => null,
     counters: () => ({}),
     office: () => always,
@@ -134,6 +137,10 @@ function onRedis(options: SharedBusOptions): SharedBus {
   return {
     bus,
     ready: registry.ready,
+    note: () => {
+      const there = bus.ready ? '' : '; it does not answer yet, and is tried on';
+      return `Redis at ${new URL(url).host}, shared by gateways of the prefix ${prefix}${there}`;
+    },
     trouble: () => (bus.ready ? null : 'Redis does not answer'),
     counters: () => ({ ...bus.counters, ...(intake !== null && { intake: intake.state }) }),
     office: (name) => (listener) => {
