@@ -29,6 +29,8 @@ export interface WatchCounters {
 
 const PULSE_MS = 500;
 const CANARY_EVERY_PULSES = 2;
+/** A pulse that comes so much after the one before tells nothing of Redis. */
+const STANDSTILL_MS_MIN = 2 * PULSE_MS;
 /** With a pulse and the canary's distance: less than three seconds. */
 const SILENCE_MS_MAX = 1_250;
 /** A connection that has not come about by then is tried anew. */
@@ -40,6 +42,9 @@ export class RedisWatch {
   readonly counters: WatchCounters = { canaries: 0, unheard: 0, unanswered: 0 };
   private timer: Timer | null = null;
   private pulses = 0;
+  private pulsedMs = Number.POSITIVE_INFINITY;
+  /** Whether the last pulse judged nothing. */
+  private excused = false;
   /** When the oldest call of the watch that has no answer was made; null: none is under way. */
   private askedMs: number | null = null;
   /** When the oldest canary that was not heard was published. */
@@ -105,8 +110,13 @@ export class RedisWatch {
   private pulse(): void {
     this.timer = this.options.timers.after(PULSE_MS, () => this.pulse());
     const nowMs = this.options.clock.nowMs();
-    this.checkCalls(nowMs);
-    this.checkChannels(nowMs);
+    // It was this process that stood still: what came meanwhile is read after the timers, so the next pulse judges.
+    this.excused = nowMs - this.pulsedMs > STANDSTILL_MS_MIN && !this.excused;
+    this.pulsedMs = nowMs;
+    if (!this.excused) {
+      this.checkCalls(nowMs);
+      this.checkChannels(nowMs);
+    }
     if (this.pulses++ % CANARY_EVERY_PULSES === 0 && this.callsUp) this.sing(nowMs);
     this.options.onPulse();
   }

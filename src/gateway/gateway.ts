@@ -1,7 +1,7 @@
 // Owns the running gateway: builds the parts, wires sockets and HTTP to them, starts and stops them in order.
 // `tickwire serve`, the tests and the replay start it. Invariant: after `stop` nothing of it runs.
 
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Bus } from '../bus/bus.ts';
 import { Instruments } from '../market/instrument.ts';
@@ -345,7 +345,7 @@ export class Gateway {
 }
 
 function newEpoch(): number {
-  return randomBytes(6).readUIntBE(0, 6) || 1;
+  return randomInt(1, 2 ** 48 - 1);
 }
 
 function hostOf(host: string): string {

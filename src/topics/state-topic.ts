@@ -28,9 +28,13 @@ export abstract class StateTopic extends Topic {
       view.scatter();
       return false;
     }
-    // Nothing that this view shows has changed from sentSeq to scannedSeq: the difference from there holds from sentSeq on.
-    const frame = this.differenceFrame(view.scannedSeq, view.depth, view.depth, gatewayUs);
+    let frame = this.differenceFrame(view.scannedSeq, view.depth, view.depth, gatewayUs);
     if (this.isEmpty(frame)) return false;
+    // Nothing that this view shows has changed from sentSeq to scannedSeq, so the difference from there holds from sentSeq on. But it
+    // may name other levels than the one from sentSeq, and every gateway should say the same.
+    if (view.scannedSeq > view.sentSeq && view.sentSeq >= this.oldestSeq) {
+      frame = this.differenceFrame(view.sentSeq, view.depth, view.depth, gatewayUs);
+    }
     frame.fromSeq = view.sentSeq;
     view.codec.encode(writer, frame, this.context);
     return true;

@@ -34,6 +34,7 @@ class Publisher {
       'updatesPerSec' in pace
         ? await this.onSchedule(order, pace.updatesPerSec)
         : await this.asAnswered(order, pace.callsUnderWay);
+    await end.settle();
     return {
       type: 'ran',
       lastSeqs: end.lastSeqs,
@@ -142,12 +143,11 @@ async function setUp(setup: SetupMessage): Promise<void> {
   tell({ type: 'ready' });
 }
 
-// A Ctrl-C is for the orchestrator, which ends this process.
-process.on('SIGINT', () => {});
 process.on('disconnect', () => process.exit(0));
 process.on('message', async (message: ToNode) => {
   if (message.type === 'setup') await setUp(message);
   else if (message.type === 'run') tell(await publisher!.run(message));
   else if (message.type === 'listen') listener!.begin();
+  else if (message.type === 'end') process.exit(0);
   else tell(await listener!.drain(message));
 });

@@ -145,7 +145,8 @@ async function main(): Promise<void> {
   const options = readOptions();
   if (options === null) return say(USAGE.replace('LOADS', namesOf(allLoads(1))));
   const interruption = new AbortController();
-  process.once('SIGINT', () => interruption.abort());
+  // More than once: tsx hands on the signal that the terminal has sent to all.
+  process.on('SIGINT', () => interruption.abort());
   say(machine());
   if (options.state) for await (const line of stateLines(options, interruption.signal)) say(line);
   else if (!(await compare(options, interruption.signal))) process.exitCode = 1;

@@ -15,9 +15,11 @@ export interface Piece {
   readonly depth: number;
   /** Of a part, else 0. */
   readonly index: number;
-  /** All that is the same on every gateway, with `publishUs` in the place of the lag. */
-  readonly bytes: Buffer;
+  /** All that is the same on every gateway, with `publishUs` in the place of the lag. A character for each byte: many are kept. */
+  readonly bytes: string;
 }
+
+const TIME_BYTES = 8;
 
 const DATA: Readonly<Record<number, Piece['type']>> = {
   [FrameType.book]: 'book',
@@ -59,7 +61,7 @@ function pieceOf(reader: ByteReader, message: Uint8Array, { start, elements, typ
   const seq = reader.integer();
   const fromSeq = seq - reader.integer();
   const range = message.subarray(rangeAt, reader.at);
-  const published = Buffer.alloc(8);
+  const published = Buffer.alloc(TIME_BYTES);
   let taken = 4;
   if (type !== 'part') {
     published.writeDoubleBE(gatewayUs - reader.integer());
@@ -75,6 +77,6 @@ function pieceOf(reader: ByteReader, message: Uint8Array, { start, elements, typ
   const index = type === 'part' ? reader.integer() : 0;
   taken += (hasDepth ? 1 : 0) + (type === 'part' ? 1 : 0);
   for (; taken < elements; taken++) reader.skip();
-  const bytes = Buffer.concat([head, range, published, message.subarray(restAt, reader.at)]);
+  const bytes = Buffer.concat([head, range, published, message.subarray(restAt, reader.at)]).toString('latin1');
   return { type, topic, fromSeq, seq, depth, index, bytes };
 }

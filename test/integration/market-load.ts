@@ -108,6 +108,11 @@ export class MarketLoad {
     });
   }
 
+  /** What the books were is not asked for any more. */
+  forget(): void {
+    for (const { history } of this.published.values()) history.clear();
+  }
+
   private async run(): Promise<void> {
     while (this.wanted) {
       await this.send(Array.from({ length: ITEMS }, () => this.item()));

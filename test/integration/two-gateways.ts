@@ -4,7 +4,6 @@
 
 import { pino } from 'pino';
 import type { RedisBus } from '../../src/bus/redis.ts';
-import { readBody, readHead, encodeUpdate } from '../../src/bus/redis-entry.ts';
 import type { FollowerCounters } from '../../src/bus/redis-follower.ts';
 import { RedisLink } from '../../src/bus/redis-link.ts';
 import type { FeedEvent } from '../../src/feeds/feed.ts';
@@ -12,12 +11,10 @@ import { Ingest } from '../../src/feeds/ingest.ts';
 import { SyntheticMarket } from '../../src/feeds/synthetic.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import type { Depth } from '../../src/protocol/frames.ts';
-import { ByteReader } from '../../src/protocol/reader.ts';
-import { ByteWriter } from '../../src/protocol/writer.ts';
 import { readSettings } from '../../src/settings/settings.ts';
 import { startBus } from '../redis/bus.ts';
 import { Ledger } from './ledger.ts';
-import { LossyLink } from './lossy-link.ts';
+import { LossyLink, oneSizeLarger } from './lossy-link.ts';
 import { NodesClient, type NodesWishes } from './nodes-client.ts';
 import { Random } from './seeded.ts';
 
@@ -30,8 +27,10 @@ const WISHES: readonly NodesWishes[] = [
 const BATCH_UPDATES_MAX = 40;
 /** One batch in so many waits until the first gateway's clients have it all: the others are merged as they come. */
 const WAIT_OF_BATCHES = 3;
+/** Of the first half of the updates: those after which clients come back, to a gateway that has only begun. */
+const AWAY_SHARE = 0.05;
 const ARRIVAL_MS_MAX = 15_000;
-const SAY_MS = 2_000;
+const SAY_MS = 10_000;
 
 export interface NodesPlan {
   readonly url: string;
@@ -56,7 +55,9 @@ export interface NodesOutcome {
   readonly losses: { readonly heard: number; readonly dropped: number };
   /** Of the gateway that loses messages. */
   readonly repairs: FollowerCounters;
-  /** Views that were compared with the publisher's books in the end. */
+  /** How the gateway that joined answered cursors, by kind. */
+  readonly joined: Readonly<Record<string, number>>;
+  /** Views that were equal to the publisher's books in the end. */
   readonly finals: number;
   readonly differenceCount: number;
   readonly failures: readonly string[];
@@ -65,8 +66,11 @@ export interface NodesOutcome {
 export async function prove(plan: NodesPlan): Promise<NodesOutcome> {
   const run = await NodesRun.begin(plan);
   try {
-    await run.publish(Math.floor(plan.updates / 2));
-    await run.join();
+    const half = Math.floor(plan.updates / 2);
+    await run.publish(half - Math.floor(half * AWAY_SHARE));
+    const gone = await run.leave();
+    await run.publish(half);
+    await run.join(gone);
     await run.publish(plan.updates);
     return await run.finish();
   } finally {
@@ -123,22 +127,35 @@ class NodesRun {
   /** Goes on until so many updates were published in all. */
   async publish(updates: number): Promise<void> {
     const { plan, random } = this;
-    while (this.updates < updates && plan.signal?.aborted !== true) {
+    // What the bus has refused is missing everywhere: there is nothing to compare any more.
+    while (this.updates < updates && this.failures.length === 0 && plan.signal?.aborted !== true) {
       const batch: FeedEvent[][] = [];
       const wanted = 1 + random.below(BATCH_UPDATES_MAX);
       for (let count = 0; count < wanted; count += batch.at(-1)!.length) batch.push(this.market.step(0));
       await this.take(batch);
-      if (random.below(WAIT_OF_BATCHES) === 0) await this.arrival(this.clients.filter(({ node }) => node === 'A'));
+      if (random.below(WAIT_OF_BATCHES) === 0) await this.arrival(this.clients.filter(isPrompt));
       this.tell();
     }
   }
 
-  /** The second gateway begins; so does another set of clients of the first, so that their snapshots can be compared. */
-  async join(): Promise<void> {
+  /** Two sets of clients of the first gateway, which have left it again. */
+  async leave(): Promise<NodesClient[][]> {
+    const gone = [await this.connect('A'), await this.connect('A')];
+    for (const client of gone.flat()) client.end();
+    this.clients.splice(-gone.flat().length);
+    return gone;
+  }
+
+  /**
+   * The second gateway begins. What it tells those who know nothing, and those who come with the cursors of the first one, is
+   * compared with what the first one tells such clients now.
+   */
+  async join([one, other]: readonly NodesClient[][]): Promise<void> {
     await this.start('B');
     await this.connect('A');
     await this.connect('B');
-    await this.arrival(this.clients.filter(({ node }) => node !== 'C'));
+    await this.connect('A', one);
+    await this.connect('B', other);
   }
 
   async finish(): Promise<NodesOutcome> {
@@ -152,8 +169,20 @@ class NodesRun {
     const { states, frames, differences, differenceCount } = ledger;
     const losses = { heard: lossy.heard, dropped: lossy.dropped };
     const repairs = (this.gateways.get('C')!.bus as RedisBus).counters.followers;
+    const joined = this.gateways.get('B')!.topics.counters.byKind;
     failures.push(...differences);
-    return { updates, topics: heads.size, states, frames, losses, repairs, finals, differenceCount, failures };
+    return {
+      updates,
+      topics: heads.size,
+      states,
+      frames,
+      losses,
+      repairs,
+      joined,
+      finals,
+      differenceCount,
+      failures,
+    };
   }
 
   async end(): Promise<void> {
@@ -165,7 +194,7 @@ class NodesRun {
   private async start(node: string): Promise<void> {
     const { url: redisUrl, prefix: redisPrefix, lostOfThousand } = this.plan;
     const settings = readSettings({ port: 0, adminPort: 0, redisUrl, redisPrefix }, {});
-    const altered = this.plan.planted === true ? plant() : same;
+    const altered = this.plan.planted === true ? oneSizeLarger() : (bytes: Uint8Array) => bytes;
     const gateway = new Gateway(settings, pino({ level: 'silent' }), (options) => {
       if (node !== 'C') return new RedisLink(options);
       this.lossy = new LossyLink(options, { random: new Random(this.plan.seed + 1), lostOfThousand, altered });
@@ -176,12 +205,17 @@ class NodesRun {
     await gateway.ready;
   }
 
-  private async connect(node: string): Promise<void> {
+  private async connect(node: string, earlier?: readonly NodesClient[]): Promise<NodesClient[]> {
     const url = this.gateways.get(node)!.streamUrl;
-    const connected = WISHES.map((wishes) => NodesClient.connect(url, node, wishes, this.ledger));
+    const connected = WISHES.map((wishes, i) => {
+      // Raw books are kept where somebody watches them raw: a gateway that has only begun tells of a gap, and starts them anew.
+      const before = wishes.mode === 'raw' ? null : (earlier?.[i] ?? null);
+      return NodesClient.connect(url, node, wishes, this.ledger, before);
+    });
     const clients = await Promise.all(connected);
     this.clients.push(...clients);
     await this.arrival(clients);
+    return clients;
   }
 
   private async take(batch: readonly (readonly FeedEvent[])[]): Promise<void> {
@@ -201,7 +235,9 @@ class NodesRun {
       for (let late = this.late(client); late !== null; late = this.late(client)) {
         const leftMs = endMs - performance.now();
         if (leftMs <= 0 || client.troubles.length > 0) {
-          this.failures.push(`${client.node}, depth ${client.wishes.depth} ${client.wishes.mode}: ${late} did not arrive`);
+          this.failures.push(
+            `${client.node}, depth ${client.wishes.depth} ${client.wishes.mode}: ${late} did not arrive`,
+          );
           break;
         }
         await client.next(leftMs);
@@ -220,28 +256,30 @@ class NodesRun {
     return null;
   }
 
-  /** Holds what a client has in the end against the publisher's books. @returns how many views. */
+  /** Holds what a client has in the end against the publisher's books. @returns how many views are equal. */
   private compare({ node, stream, wishes: { depth, mode, channels } }: NodesClient): number {
-    let finals = 0;
-    for (const { definition } of this.market.instruments().map((each) => ({ definition: each }))) {
-      const { symbol } = definition;
+    let equal = 0;
+    const hold = (same: boolean, what: string): void => {
+      if (same) equal += 1;
+      else this.failures.push(`${node}: ${what} is not the publisher's in the end`);
+    };
+    for (const { symbol } of this.market.instruments()) {
       const { bids, asks } = this.market.book(symbol)!;
       const book = stream.find('book', symbol)?.book;
       const held = [book?.bids ?? [], book?.asks ?? []].map((side) => side.flatMap(({ price, size }) => [price, size]));
       const wanted = [bids, asks].map((flat) => bestOf(flat, depth));
-      finals += 1;
       // Of the ladders the best level is the last.
-      if (JSON.stringify(held.map(reversed)) !== JSON.stringify(wanted)) {
-        this.failures.push(`${node}: the book of ${symbol} at depth ${depth} ${mode} is not the publisher's in the end`);
-      }
+      const same = JSON.stringify(held.map(reversed)) === JSON.stringify(wanted);
+      hold(same, `the book of ${symbol} at depth ${depth} ${mode}`);
       if (!channels.includes('quote')) continue;
       const quote = stream.find('quote', symbol)?.quote;
-      const [best, offer] = [wanted[0]!, wanted[1]!];
-      finals += 1;
-      const same = quote?.bidPrice === best[0] && quote?.bidSize === best[1] && quote?.askPrice === offer[0];
-      if (!same || quote?.askSize !== offer[1]) this.failures.push(`${node}: the quote of ${symbol} is not the publisher's`);
+      const best = [...wanted[0]!.slice(0, 2), ...wanted[1]!.slice(0, 2)].join();
+      hold(
+        [quote?.bidPrice, quote?.bidSize, quote?.askPrice, quote?.askSize].join() === best,
+        `the quote of ${symbol}`,
+      );
     }
-    return finals;
+    return equal;
   }
 
   private tell(): void {
@@ -255,6 +293,11 @@ class NodesRun {
       `${this.updates} of ${this.plan.updates} updates, ${compared} states compared, ${dropped} messages lost, ${differenceCount} differences`,
     );
   }
+}
+
+/** Gets every update at once: a view that shows less may be told only once a second that nothing in it has changed. */
+function isPrompt({ node, wishes: { depth } }: NodesClient): boolean {
+  return node === 'A' && depth === 0;
 }
 
 /** The best levels of a side as price and size, best first. */
@@ -274,29 +317,4 @@ function reversed(pairs: readonly number[]): number[] {
 
 export function sum(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((total, count) => total + count, 0);
-}
-
-function same(bytes: Uint8Array): Uint8Array {
-  return bytes;
-}
-
-/** Makes one level of one change of a book larger by a lot. */
-function plant(): (bytes: Uint8Array) => Uint8Array {
-  let planted = false;
-  const writer = new ByteWriter();
-  return (bytes) => {
-    if (planted || bytes.length === 0) return bytes;
-    const reader = new ByteReader(bytes);
-    readHead(reader, { format: 0, epoch: 0, seq: 0, publishUs: 0, nonce: 0 });
-    if (reader.done) return bytes;
-    const head = bytes.slice(0, reader.at);
-    const body = readBody(reader);
-    if (!('update' in body) || body.update.kind !== 'delta') return bytes;
-    const { bids, asks } = body.update;
-    if (!(bids[1]! > 0)) return bytes;
-    planted = true;
-    const flipped = bids.map((number, i) => (i === 1 ? number + 1 : number));
-    const update = encodeUpdate(writer, { kind: 'delta', bids: flipped, asks }, body.exchangeUs);
-    return Buffer.concat([head, update]);
-  };
 }

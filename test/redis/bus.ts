@@ -1,6 +1,6 @@
 // Owns a bus on a real Redis for one test, with instruments of its own. Invariant: it is connected when it is handed out.
 
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { RedisBus, type RedisBusOptions } from '../../src/bus/redis.ts';
 import { RedisLink } from '../../src/bus/redis-link.ts';
 import { Instruments } from '../../src/market/instrument.ts';
@@ -28,7 +28,7 @@ export async function startBus({ url, ...wishes }: BusWishes): Promise<StartedBu
     port: link,
     clock: systemClock,
     timers: systemTimers,
-    newEpoch: () => randomBytes(6).readUIntBE(0, 6) || 1,
+    newEpoch: () => randomInt(1, 2 ** 48 - 1),
     logEntriesMax: 16,
     tombstonesMax: 4_096,
     publishRetryMs: 1_000,

@@ -6,6 +6,8 @@ import { seededRandom } from '../workloads.ts';
 
 export const SIDE_LEVELS = 200;
 export const UPDATE_LEVELS = 3;
+/** What gateways have by default. */
+export const GATEWAY_LIMITS = { logEntriesMax: 1_024, tombstonesMax: 4_096 };
 const DELTAS = 4_096;
 /** Above 2^16, as real prices and sizes are. */
 const MID_PRICE = 1_000_000;

@@ -6,7 +6,7 @@ import { defineInstrument, type Instrument } from '../../../src/market/instrumen
 import type { BookDelta } from '../../../src/market/update.ts';
 import { type StartedBus, startBus, until } from '../../redis/bus.ts';
 import { seededRandom } from '../workloads.ts';
-import { someDeltas, symbolOf, wholeBook } from './books.ts';
+import { GATEWAY_LIMITS, someDeltas, symbolOf, wholeBook } from './books.ts';
 import { type Hearing, Problems } from './hearing.ts';
 import type { SetupMessage } from './messages.ts';
 
@@ -18,6 +18,8 @@ export interface PublishingEnd {
   folds(): number;
   /** Resolves when all of them were taken, or refused. */
   publish(topic: number, count: number, sentUs: number): Promise<void>;
+  /** Resolves when nothing that publishing has brought about is under way any more. */
+  settle(): Promise<void>;
 }
 
 export interface FollowingEnd {
@@ -25,14 +27,14 @@ export interface FollowingEnd {
   folds(): number;
 }
 
-/** What gateways have by default. */
-const SETTINGS = { logEntriesMax: 1_024, tombstonesMax: 4_096 };
 /** A book of this size is folded about so often, in updates: topics begin at all stages of it. */
 const FOLD_EVERY = 290;
 const FIRST_BATCH = 100;
+/** Two, and one for turns of the promises between them. */
+const SETTLING_CALLS = 3;
 
 async function busOf({ url, prefix, topics }: SetupMessage): Promise<StartedBus> {
-  const started = await startBus({ url, prefix, ...SETTINGS });
+  const started = await startBus({ url, prefix, ...GATEWAY_LIMITS });
   for (let topic = 0; topic < topics; topic++) {
     const definition = { symbol: symbolOf(topic), priceScale: 2, sizeScale: 4 };
     started.instruments.put(defineInstrument(definition) as Instrument);
@@ -78,6 +80,11 @@ export class BusPublisher implements PublishingEnd {
     await this.take(topic, this.started.bus.publish(publications));
   }
 
+  /** A fold is two calls, one after the other, and calls are answered in order: these are behind all folds that were asked for. */
+  async settle(): Promise<void> {
+    for (let calls = 0; calls < SETTLING_CALLS; calls++) await this.started.bus.load('status', this.symbols[0]!);
+  }
+
   private async take(topic: number, answer: ReturnType<Bus['publish']>): Promise<void> {
     for (const result of await answer) {
       if ('refused' in result) this.problems.add(`topic ${topic}: refused, ${result.refused.code}`);
@@ -94,7 +101,8 @@ export class BusPublisher implements PublishingEnd {
     for (const [topic, symbol] of this.symbols.entries()) {
       const publication = { symbol, update: wholeBook(random), exchangeUs: nowUs() };
       await this.take(topic, this.started.bus.publish([publication]));
-      const updates = Math.floor((topic * FOLD_EVERY) / this.symbols.length);
+      // In no order of topics, since calls come in that order.
+      const updates = Math.floor(random() * FOLD_EVERY);
       for (let left = updates; left > 0; left -= FIRST_BATCH)
         await this.publish(topic, Math.min(left, FIRST_BATCH), nowUs());
     }

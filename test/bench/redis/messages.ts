@@ -36,7 +36,11 @@ export interface DrainMessage {
   /** By topic: what the publisher's last update is. */
   lastSeqs: readonly number[];
 }
-export type ToNode = SetupMessage | RunMessage | ListenMessage | DrainMessage;
+/** Ends the process, whatever it does. */
+export interface EndMessage {
+  type: 'end';
+}
+export type ToNode = SetupMessage | RunMessage | ListenMessage | DrainMessage | EndMessage;
 
 export interface ReadyMessage {
   type: 'ready';

@@ -80,6 +80,8 @@ export class PlainPublisher implements PublishingEnd {
     for (const [error, receivers] of (await pipeline.exec()) ?? []) this.count(error ?? receivers);
   }
 
+  async settle(): Promise<void> {}
+
   private next(topic: number, sentUs: number): Buffer {
     const seq = ++this.lastSeqs[topic]!;
     const bytes = Buffer.from(this.templates[(topic * 37 + seq) % this.templates.length]!);

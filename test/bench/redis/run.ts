@@ -64,12 +64,13 @@ export async function measureRun(order: RunOrder, signal: AbortSignal): Promise<
   await redis.command('FLUSHALL');
   const publisher: NodeChild = new Child(NODE, null);
   const follower: NodeChild = new Child(NODE, null);
-  const stop = async (): Promise<void> => {
-    await Promise.all([publisher.stop(), follower.stop()]);
+  // They end by themselves, which whoever waits for an answer of theirs is told.
+  const interrupted = (): void => {
+    for (const child of [publisher, follower]) child.tell({ type: 'end' });
   };
-  const interrupted = (): void => void stop();
   signal.addEventListener('abort', interrupted);
   try {
+    signal.throwIfAborted();
     const setup = { type: 'setup', way, url: redis.url, prefix: 'bench', topics: load.topics, seed } as const;
     const origin = { originUs: originUs() };
     // The follower first: it hears everything from the first update on.
@@ -81,7 +82,7 @@ export async function measureRun(order: RunOrder, signal: AbortSignal): Promise<
     return await phase(order, order.seconds, publisher, follower);
   } finally {
     signal.removeEventListener('abort', interrupted);
-    await stop();
+    await Promise.all([publisher.stop(), follower.stop()]);
   }
 }
 
