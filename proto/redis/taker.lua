@@ -10,8 +10,9 @@ local current = held[4] and tonumber(held[4]) > nowMs
 local mine = current and held[2] == ARGV[3]
 if ARGV[2] == 'take' then
   if current and not mine then return {0, tonumber(held[4]) - nowMs} end
-  local term = mine and tonumber(held[3]) or redis.call('HINCRBY', taker, 'term', 1)
-  redis.call('HSET', taker, 'format', 1, 'holder', ARGV[3], 'heldUntilMs', nowMs + tonumber(ARGV[4]))
+  -- The time, not a count: it is another one too where the key was lost.
+  local term = mine and tonumber(held[3]) or time[1] * 1000000 + time[2]
+  redis.call('HSET', taker, 'format', 1, 'holder', ARGV[3], 'term', term, 'heldUntilMs', nowMs + tonumber(ARGV[4]))
   local answer = {1, term}
   if tonumber(ARGV[5]) ~= term then
     for _, each in ipairs(redis.call('HGETALL', sources)) do answer[#answer + 1] = each end

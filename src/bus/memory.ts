@@ -191,7 +191,7 @@ export class MemoryBus implements Bus {
 }
 
 /** Channels whose listeners hear of a source that has lost its book. */
-export function isDoubtful(channel: UpdateChannel): boolean {
+function isDoubtful(channel: UpdateChannel): boolean {
   return channel === 'book' || channel === 'quote';
 }
 

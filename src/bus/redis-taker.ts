@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../ports/clock.ts';
-import { RedisFailure, type RedisPort, type RedisReply } from '../ports/redis.ts';
+import { RedisFailure, type RedisIdentity, type RedisPort, type RedisReply } from '../ports/redis.ts';
 import { REDIS_FORMAT } from './redis-entry.ts';
 import { integerOf, listOf, refusalOf, textOf } from './redis-state.ts';
 
@@ -35,6 +35,7 @@ export class RedisTaker {
   private readonly keys: readonly string[];
   /** Random, so that after any loss of data in Redis no other answers to it. */
   private readonly name = randomBytes(8).toString('hex');
+  private replicationId = '';
   private isUp = false;
   private isTaking = false;
   private closed = false;
@@ -55,7 +56,10 @@ export class RedisTaker {
     return this.isTaking;
   }
 
-  up(): void {
+  up({ replicationId }: RedisIdentity): void {
+    // Another server, or this one without its last writes, may have made somebody else the taker.
+    if (replicationId !== this.replicationId) this.end();
+    this.replicationId = replicationId;
     this.isUp = true;
     this.ask();
   }

@@ -48,18 +48,12 @@ export class SymbolIntake {
     return healed;
   }
 
-  /** Whether messages of the book's source are missing before this one, or it has begun anew. */
-  tears({ source, number }: PlainMessage): boolean {
+  /** Takes note of the message. @returns whether others of the book's source are missing before it, or that has begun anew. */
+  follow({ source, number }: PlainMessage): boolean {
+    if (number === null) return false;
     const last = this.numbers.get(source);
-    return number !== null && last !== undefined && number !== last + 1 && source === this.source;
-  }
-
-  /** Takes note of the message. @returns whether others are missing before it. */
-  follow(message: PlainMessage): boolean {
-    const { source, number } = message;
-    const torn = this.tears(message);
+    const torn = last !== undefined && number !== last + 1 && source === this.source;
     if (torn) this.doubt();
-    if (number === null) return torn;
     this.numbers.delete(source);
     this.numbers.set(source, number);
     if (this.numbers.size > SOURCES_MAX) {

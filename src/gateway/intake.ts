@@ -8,7 +8,7 @@ import { RedisTaker } from '../bus/redis-taker.ts';
 import { checkUpdate } from '../market/guard.ts';
 import { type Instruments, isSymbol } from '../market/instrument.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { RedisPort } from '../ports/redis.ts';
+import type { RedisIdentity, RedisPort } from '../ports/redis.ts';
 import { type Fault, fault } from '../protocol/errors.ts';
 import { type MessageLimits, type PlainMessage, readPlainMessage } from './intake-message.ts';
 import { SymbolIntake } from './intake-symbol.ts';
@@ -53,7 +53,6 @@ const PULSES_PER_LOOK = 120;
 const LOG_EVERY_MS = 10_000;
 
 interface Refusal {
-  readonly message: PlainMessage;
   /** Its place among the items. */
   readonly item: number;
   readonly refused: Fault;
@@ -62,7 +61,7 @@ interface Refusal {
 interface Batch {
   readonly publications: Publication[];
   readonly origins: { readonly message: PlainMessage; readonly item: number }[];
-  readonly refusals: Refusal[];
+  readonly refusals: Map<PlainMessage, Refusal[]>;
 }
 
 export class Intake implements RedisGuest {
@@ -105,8 +104,8 @@ export class Intake implements RedisGuest {
     return this.taker.holds;
   }
 
-  up(): void {
-    void this.options.ready.then(() => this.taker.up());
+  up(identity: RedisIdentity): void {
+    void this.options.ready.then(() => this.taker.up(identity));
     for (const [name, { saidDoubt }] of this.symbols) {
       if (saidDoubt !== null) this.options.bus.sayDoubt(name, saidDoubt);
     }
@@ -222,20 +221,23 @@ export class Intake implements RedisGuest {
 
   /** What can go in with one call: nothing of it depends on what becomes of the rest. */
   private gather(name: string, symbol: SymbolIntake): Batch {
-    const batch: Batch = { publications: [], origins: [], refusals: [] };
+    const batch: Batch = { publications: [], origins: [], refusals: new Map() };
+    const { publications, origins } = batch;
     const { publishItemsMax } = this.options.limits;
+    let work = 0;
     while (symbol.waiting.length > 0) {
       const message = symbol.waiting[0]!;
-      const { publications, origins, refusals } = batch;
-      const full = publications.length + message.items.length > publishItemsMax;
-      if (publications.length > 0 && (full || symbol.tears(message))) break;
+      // Messages count as well: of empty ones there may be many.
+      const more = 1 + message.items.length;
+      if (work > 0 && work + more > publishItemsMax) break;
+      work += more;
       symbol.waiting.shift();
       this.waitingBytes -= message.bytes + MESSAGE_BYTES;
       if (symbol.follow(message)) this.counters.holes += 1;
       for (const [item, value] of message.items.entries()) {
         const publication = this.read(name, symbol, message, value);
         if ('code' in publication) {
-          refusals.push({ message, item, refused: publication });
+          note(batch, message, { item, refused: publication });
           if (isOfBook(value)) symbol.lose(message.source);
         } else {
           publications.push(publication);
@@ -269,14 +271,14 @@ export class Intake implements RedisGuest {
         this.counters.items += 1;
         continue;
       }
-      refusals.push({ ...origins[i]!, refused: answer.refused });
+      const { message, item } = origins[i]!;
+      note(batch, message, { item, refused: answer.refused });
       const { kind } = publications[i]!.update;
-      if (kind === 'delta' || kind === 'snapshot') symbol.lose(origins[i]!.message.source);
+      if (kind === 'delta' || kind === 'snapshot') symbol.lose(message.source);
     }
-    for (const message of new Set(refusals.map((each) => each.message))) {
-      const its = refusals.filter((each) => each.message === message);
-      for (const { refused } of its.slice(1)) this.count(refused);
-      this.refuse(name, its[0]!.refused, message, { item: its[0]!.item, refused: its.length });
+    for (const [message, [first, ...others]] of refusals) {
+      for (const { refused } of others) this.count(refused);
+      this.refuse(name, first!.refused, message, { item: first!.item, refused: 1 + others.length });
     }
     if (this.symbols.get(name) !== symbol) return;
     this.announce(name, symbol);
@@ -314,6 +316,12 @@ export class Intake implements RedisGuest {
     this.loggedMs.set(refused.code, nowMs);
     this.options.onRefused(name.slice(0, 48), refused);
   }
+}
+
+function note({ refusals }: Batch, message: PlainMessage, refusal: Refusal): void {
+  const noted = refusals.get(message);
+  if (noted === undefined) refusals.set(message, [refusal]);
+  else noted.push(refusal);
 }
 
 function isOfBook(item: unknown): boolean {

@@ -12,6 +12,7 @@ import {
   PUBLISHER_FRAME_VECTORS,
   PUBLISHER_REQUEST_VECTORS,
 } from './vectors-publisher.ts';
+import { REDIS_VECTORS } from './vectors-redis.ts';
 import { BAD_REQUEST_VECTORS, REQUEST_VECTORS } from './vectors-requests.ts';
 import { type FrameVector, SERVER_VECTORS } from './vectors-server.ts';
 
@@ -129,6 +130,11 @@ export function vectorFiles(): Map<string, string> {
   add('bad-publisher-requests', {
     about: 'Faulty messages on /v1/publish/stream, with the id and the code of the error frame that answers each.',
     vectors: BAD_PUBLISHER_REQUEST_VECTORS.map((vector) => ({ ...vector, direction: 'client' })),
+  });
+  add('redis', {
+    about:
+      'What stands in Redis: updates as publishers hand them to the script, entries and messages as it writes them. A reader may take other forms of the same numbers; a writer writes these bytes.',
+    vectors: REDIS_VECTORS.map(({ msgpack, ...vector }) => ({ ...vector, msgpack: hex(msgpack) })),
   });
   add('book-sequences', {
     about: 'Frames in order, what the client does with each, and the book that it then holds.',
