@@ -3,7 +3,7 @@
 -- ARGV 1 format, 2 epoch to begin with, 3 replication id, 4 scales, 5 'head', 'book', 'last' or 'recent', 6 entries at most
 local topic = KEYS[1]
 local held = redis.call('HMGET', topic, 'format', 'epoch', 'seq', 'nonce', 'replication', 'base', 'publishUs', 'exchangeUs',
-  'doubted', 'horizon')
+  'doubted', 'horizon', 'scales')
 if ARGV[1] ~= '1' or (held[1] and held[1] ~= '1') then return {'other-format', held[1] or ARGV[1]} end
 if not held[2] then
   redis.call('HSET', topic, 'format', 1, 'epoch', ARGV[2], 'seq', 0, 'nonce', 0, 'whole', 0, 'replication', ARGV[3], 'scales',
@@ -13,6 +13,9 @@ if not held[2] then
   held = {'1', ARGV[2], 0, 0, ARGV[3]}
 elseif ARGV[3] ~= '' and held[5] ~= '' and held[5] ~= ARGV[3] then
   return {'other-replication', tonumber(held[2])}
+elseif ARGV[4] ~= '' and held[11] ~= '' and held[11] ~= '-' and held[11] ~= ARGV[4] then
+  -- Its numbers mean something else than who asks would take them for.
+  return {'other-scales', held[11]}
 end
 local base = tonumber(held[6]) or 0
 local answer = {tonumber(held[2]), tonumber(held[3]) or 0, tonumber(held[4]) or 0, tonumber(held[7]) or 0,

@@ -44,7 +44,7 @@ export interface FollowerOptions {
   readonly counters: FollowerCounters;
   /** The log of the book has grown: somebody should fold it. */
   readonly onUnfolded: (unfolded: number) => void;
-  /** The topic's epoch is of another server: begins the next one. */
+  /** The topic's epoch is of another server, or of other scales: begins the next one, or finds that there is one. */
   readonly onRefused: (refusal: ScriptRefusal) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
@@ -56,6 +56,8 @@ const HELD_MAX = 4_096;
 /** Holes are mostly mended sooner: then nobody need be told. */
 const MENDING_UNSAID_MS = 50;
 const RETRY_MS = 250;
+/** Epochs of others that are followed without a pause. */
+const REFUSALS_MAX = 3;
 const ENTRIES_PER_CHECK = 1_024;
 
 interface Held {
@@ -128,6 +130,13 @@ export class Follower {
     this.mending?.cancel();
   }
 
+  /** Its numbers mean something else from now on: what is known is void. `epoch` is nobody's, until it is known which one follows. */
+  forsake(epoch: number): void {
+    this.stopFlow();
+    this.begin(epoch);
+    this.check();
+  }
+
   /** A message of the topic's channel. */
   receive(bytes: Uint8Array): void {
     this.stirred = true;
@@ -157,11 +166,12 @@ export class Follower {
   }
 
   private async run(): Promise<void> {
+    let refusals = 0;
     try {
       do {
         this.checkAgain = false;
         await this.compare().catch((error: unknown) => {
-          if (!(error instanceof ScriptRefusal) || error.code !== 'other-replication') throw error;
+          if (!isSucceeded(error) || ++refusals > REFUSALS_MAX) throw error;
           this.checkAgain = true;
           return this.options.onRefused(error);
         });
@@ -307,11 +317,15 @@ export class Follower {
 
   /** Holds what comes until the topic was looked at. */
   private halt(bytes: Uint8Array, split = false): void {
-    this.flowing = false;
+    this.stopFlow();
     this.hold(bytes);
-    this.mending ??= this.options.timers.after(MENDING_UNSAID_MS, () => this.distrust());
     if (split) this.split();
     else this.check();
+  }
+
+  private stopFlow(): void {
+    this.flowing = false;
+    this.mending ??= this.options.timers.after(MENDING_UNSAID_MS, () => this.distrust());
   }
 
   private split(): void {
@@ -353,4 +367,9 @@ export class Follower {
   private nonceOf(seq: number): number {
     return seq > 0 && seq > this.seq - REMEMBERED && seq <= this.seq ? this.nonces[seq % REMEMBERED]! : 0;
   }
+}
+
+/** Whether the topic's epoch is one that has to end, or has been ended by somebody already. */
+export function isSucceeded(error: unknown): error is ScriptRefusal {
+  return error instanceof ScriptRefusal && (error.code === 'other-replication' || error.code === 'other-scales');
 }

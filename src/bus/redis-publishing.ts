@@ -45,6 +45,8 @@ export interface PublishingOptions {
 /** Updates that wait for an answer: more of them mean that Redis does not keep up. */
 const UNANSWERED_MAX = 10_000;
 
+const UNSURE = 'it may have been published';
+
 /** Updates of one topic in one call. */
 interface Group {
   /** Among all calls, in the order in which they were handed in. */
@@ -61,6 +63,8 @@ interface Lost {
   readonly group: Group;
   readonly call: SequencedCall;
   readonly sentMs: number;
+  /** Who the server was believed to be. */
+  readonly server: string;
   readonly settle: (results: readonly Published[]) => void;
 }
 
@@ -104,7 +108,9 @@ export class RedisPublishing {
     const lost = this.lost;
     this.lost = [];
     for (const each of lost) {
-      if (this.isLate(each) || this.isAdrift(each.group)) this.giveUp(each);
+      // Another server can't say whether the one before it did it: done twice would be worse than not at all.
+      const isOther = each.server !== this.options.scripts.replicationId;
+      if (isOther || this.isLate(each) || this.isAdrift(each.group)) this.giveUp(each);
       else {
         this.counters.retries += 1;
         void this.call(each.group, { ...each.call, again: true }, each.sentMs).then(each.settle);
@@ -131,7 +137,7 @@ export class RedisPublishing {
 
   private giveUp({ group, settle }: Lost): void {
     if (isBook(group)) this.givenUp.add(group.keys.topic);
-    settle(this.refuse(group, 'no answer in time; it may have been published'));
+    settle(this.refuse(group, `no answer in time; ${UNSURE}`));
   }
 
   /** Whether an older call of the book was given up; a snapshot needs none. */
@@ -207,36 +213,36 @@ export class RedisPublishing {
 
   private async call(group: Group, call: SequencedCall, sentMs: number): Promise<readonly Published[]> {
     const { scripts, onFold } = this.options;
+    const server = scripts.replicationId;
     this.counters.calls += 1;
     try {
       const { epoch, fold, results } = await scripts.publish(group.keys, call);
       this.counters.updates += results.length;
       if (fold) onFold(group.keys, call.scales);
-      return results.map((result, i) => this.placed(group, i, epoch, result));
+      const placed = results.map((result, i) => this.placed(group, i, epoch, result));
+      return sureOf(call, placed);
     } catch (error) {
-      if (error instanceof RedisFailure) return this.failed(group, call, sentMs, error);
-      if (error instanceof ScriptRefusal) return this.refusedBy(group, call, error);
+      if (error instanceof RedisFailure) return this.failed({ group, call, sentMs, server }, error);
+      if (error instanceof ScriptRefusal) return sureOf(call, this.refusedBy(group, call, error));
       throw error;
     }
   }
 
   private placed({ order, keys, publications }: Group, i: number, epoch: number, result: number | string): Published {
     if (typeof result !== 'number')
-      return { refused: fault(result === 'needs-snapshot' ? result : 'internal', result) };
+      return { refused: result === 'needs-snapshot' ? fault(result) : fault('internal', result) };
     const isNewer = order > (this.torn.get(keys.topic) ?? order);
     if (isNewer && publications[i]!.update.kind === 'snapshot') this.torn.delete(keys.topic);
     return { epoch, seq: result };
   }
 
   private failed(
-    group: Group,
-    call: SequencedCall,
-    sentMs: number,
+    made: Omit<Lost, 'settle'>,
     { outcome, message }: RedisFailure,
   ): Promise<readonly Published[]> | readonly Published[] {
-    if (outcome !== 'unknown') return this.refuse(group, message.slice(0, 80));
+    if (outcome !== 'unknown') return sureOf(made.call, this.refuse(made.group, message.slice(0, 80)));
     return new Promise((settle) => {
-      this.lost.push({ group, call, sentMs, settle });
+      this.lost.push({ ...made, settle });
     });
   }
 
@@ -275,6 +281,15 @@ export class RedisPublishing {
     }
     return this.all(group, 'bus-down', why);
   }
+}
+
+/** What was sent before, and is refused now, may have been taken the first time: in an epoch that has ended since, for example. */
+function sureOf({ again }: SequencedCall, answers: readonly Published[]): readonly Published[] {
+  if (!again) return answers;
+  return answers.map((answer) => {
+    if (!('refused' in answer) || answer.refused.message.includes(UNSURE)) return answer;
+    return { refused: { ...answer.refused, message: `${answer.refused.message} (${UNSURE})` } };
+  });
 }
 
 function isBook({ publications }: Group): boolean {

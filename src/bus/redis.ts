@@ -10,7 +10,7 @@ import type { RedisIdentity, RedisListener, RedisPort } from '../ports/redis.ts'
 import { RedisFailure } from '../ports/redis.ts';
 import { fault } from '../protocol/errors.ts';
 import type { Bus, BusListener, Entry, Leased, LeaseRequest, Publication, Published, TopicState } from './bus.ts';
-import { Follower, type FollowerCounters, followerCounters } from './redis-follower.ts';
+import { Follower, type FollowerCounters, followerCounters, isSucceeded } from './redis-follower.ts';
 import { type TopicKeys, topicKeys } from './redis-keys.ts';
 import { type PublishingCounters, RedisPublishing, scalesOf } from './redis-publishing.ts';
 import { RedisScripts, ScriptRefusal } from './redis-scripts.ts';
@@ -70,6 +70,7 @@ const CHECKS_PER_PULSE = 1_000;
 const TRIES_MAX = 3;
 /** A log that followers see longer than this, in entries, is folded by one of them. */
 const UNFOLDED_MAX = 600;
+const RESAY_MS = 500;
 const VERSION_MIN = [6, 2] as const;
 
 export class RedisBus implements Bus, RedisListener {
@@ -82,8 +83,8 @@ export class RedisBus implements Bus, RedisListener {
   private readonly visitors = new Set<RedisGuest>();
   private identity: RedisIdentity | null = null;
   private readonly canary: string;
-  /** Symbols whose source was said to be in doubt here; said again when Redis has come back. */
-  private readonly doubted = new Set<string>();
+  /** What was said here of symbols' sources; that one is in doubt is said again when Redis has come back, the contrary until it was heard. */
+  private readonly doubts = new Map<string, boolean>();
   private readonly folding = new Set<string>();
   private isUp = false;
   private channelsStand = false;
@@ -105,7 +106,12 @@ export class RedisBus implements Bus, RedisListener {
       newNonce: newEpoch,
       retryMs: options.publishRetryMs,
       onFold: (keys, scales) => void this.fold(keys, scales),
-      onOtherServer: (keys, epoch, scales) => void this.succeed(keys, epoch, scales).catch(options.onError),
+      onOtherServer: (keys, epoch, scales) => {
+        this.succeed(keys, epoch, scales).catch((error: unknown) => {
+          // Without a connection: who publishes next finds it so again.
+          if (!(error instanceof RedisFailure)) options.onError(error);
+        });
+      },
       onOtherScales: (symbol) => void this.settleScales(symbol),
     });
     this.watch = new RedisWatch({
@@ -233,18 +239,30 @@ export class RedisBus implements Bus, RedisListener {
   }
 
   doubt(symbol: string, doubted: boolean): void {
-    if (doubted) this.doubted.add(symbol);
-    else this.doubted.delete(symbol);
+    this.doubts.set(symbol, doubted);
     this.sayDoubt(symbol, doubted);
   }
 
   /** As `doubt`, once: when Redis comes back it is not said again. For those who say it themselves then. */
   sayDoubt(symbol: string, doubted: boolean): void {
-    for (const channel of ['book', 'quote'] as const) {
-      this.scripts.doubt(this.keysOf(channel, symbol), doubted).catch((error: unknown) => {
+    const said = (['book', 'quote'] as const).map((channel) => {
+      return this.scripts.doubt(this.keysOf(channel, symbol), doubted);
+    });
+    Promise.all(said).then(
+      () => {
+        if (!doubted && this.doubts.get(symbol) === false) this.doubts.delete(symbol);
+      },
+      (error: unknown) => {
         if (!(error instanceof RedisFailure)) this.options.onError(error);
-      });
-    }
+        else if (error.outcome === 'refused') this.options.timers.after(RESAY_MS, () => this.resayDoubt(symbol));
+      },
+    );
+  }
+
+  /** The server took no writes. */
+  private resayDoubt(symbol: string): void {
+    const doubted = this.doubts.get(symbol);
+    if (doubted !== undefined && this.isUp) this.sayDoubt(symbol, doubted);
   }
 
   up(identity: RedisIdentity): void {
@@ -256,7 +274,7 @@ export class RedisBus implements Bus, RedisListener {
     // What was under way first: it is older than anything that is published from now on.
     this.publishing.up();
     this.checkAll();
-    for (const symbol of this.doubted) this.sayDoubt(symbol, true);
+    for (const [symbol, doubted] of this.doubts) this.sayDoubt(symbol, doubted);
     for (const guest of this.visitors) guest.up(identity);
   }
 
@@ -318,7 +336,7 @@ export class RedisBus implements Bus, RedisListener {
       onUnfolded: (unfolded) => {
         if (unfolded > UNFOLDED_MAX && keys.topic.includes('{book:')) void this.fold(keys, scales());
       },
-      onRefused: (refusal) => this.succeed(keys, Number(refusal.value), scales()),
+      onRefused: (refusal) => this.follows(keys, symbol, refusal),
       onError,
     });
     this.followers.set(keys.topic, follower);
@@ -337,14 +355,19 @@ export class RedisBus implements Bus, RedisListener {
   /** Calls again where the epoch had to be succeeded first. */
   private async asked<T>(keys: TopicKeys, symbol: string, ask: (scales: string) => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries++) {
-      const scales = this.scalesOf(symbol);
       try {
-        return await ask(scales);
+        return await ask(this.scalesOf(symbol));
       } catch (error) {
-        if (!isOtherServer(error) || tries >= TRIES_MAX) throw error;
-        await this.succeed(keys, Number(error.value), scales);
+        if (!isSucceeded(error) || tries >= TRIES_MAX) throw error;
+        await this.follows(keys, symbol, error);
       }
     }
+  }
+
+  /** The topic's epoch is of another server, or of other scales: another one follows. */
+  private async follows(keys: TopicKeys, symbol: string, { code, value }: ScriptRefusal): Promise<void> {
+    if (code === 'other-scales') await this.settleScales(symbol);
+    else await this.succeed(keys, Number(value), this.scalesOf(symbol));
   }
 
   /** The topic's epoch is of a server that this one is not: a restart, or a promoted replica. It ends, unless we are the ones who err. */
@@ -375,9 +398,20 @@ export class RedisBus implements Bus, RedisListener {
 
   private instrumentChanged(event: InstrumentEvent): void {
     const { instrument, action } = event;
-    if (this.options.instrumentNews?.isForeign() === true) return;
-    if (action === 'changed' && !sameScales(event.before, instrument)) this.renewAll(instrument, scalesOf(instrument));
-    if (action === 'delisted') this.renewAll(instrument, '-');
+    const rescaled = action === 'changed' && !sameScales(event.before, instrument);
+    if (this.options.instrumentNews?.isForeign() !== true) {
+      if (rescaled) this.renewAll(instrument, scalesOf(instrument));
+      if (action === 'delisted') this.renewAll(instrument, '-');
+    }
+    // After the calls that begin the next epochs, so that these are what is found.
+    if (rescaled) this.forsakeAll(instrument);
+  }
+
+  /** Nothing that was known of an instrument's topics means what it did. */
+  private forsakeAll({ symbol }: Instrument): void {
+    for (const channel of CHANNELS) {
+      this.followers.get(this.keysOf(channel, symbol).topic)?.forsake(this.options.newEpoch());
+    }
   }
 
   /** Begins an epoch in all topics of an instrument whose scales are others; nothing happens where another node has done so. */
@@ -407,7 +441,7 @@ export class RedisBus implements Bus, RedisListener {
       this.counters.folds += 1;
     } catch (error) {
       // Whoever publishes next is asked again.
-      if (!(error instanceof RedisFailure) && !isOtherServer(error)) this.options.onError(error);
+      if (!(error instanceof RedisFailure) && !isSucceeded(error)) this.options.onError(error);
     } finally {
       this.folding.delete(keys.topic);
     }
@@ -435,10 +469,6 @@ export class RedisBus implements Bus, RedisListener {
     }
     this.checkedTo = all.length === 0 ? 0 : (this.checkedTo + count) % all.length;
   }
-}
-
-function isOtherServer(error: unknown): error is ScriptRefusal {
-  return error instanceof ScriptRefusal && error.code === 'other-replication';
 }
 
 function bare({ epoch, seq, update, exchangeUs, publishUs }: Entry): Entry {

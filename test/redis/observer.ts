@@ -66,11 +66,18 @@ export class Observer {
   static async connect(gateway: Gateway, wishes: Wishes, source: Source, onFrame: () => void): Promise<Observer> {
     const observer = new Observer(wishes, source, onFrame);
     observer.client = await StreamClient.connect(gateway, wishes.codec, observer.handlers);
-    const { symbol } = source;
-    const { stream } = observer.client;
-    stream.subscribe('book', [symbol], { depth: wishes.depth, mode: wishes.mode });
-    for (const channel of wishes.channels) stream.subscribe(channel, [symbol]);
+    observer.subscribe();
     return observer;
+  }
+
+  /** From nothing: what came before counts no more. */
+  subscribe(): void {
+    this.held.clear();
+    this.seqs.clear();
+    const { depth, mode, channels } = this.wishes;
+    const { stream } = this.client;
+    stream.subscribe('book', [this.source.symbol], { depth, mode });
+    for (const channel of channels) stream.subscribe(channel, [this.source.symbol]);
   }
 
   get channels(): readonly Channel[] {
@@ -90,12 +97,11 @@ export class Observer {
     return all && (this.healths.at(-1) ?? 'live') === 'live';
   }
 
-  get resets(): number {
-    return this.announced.length;
-  }
-
-  unsubscribe(): void {
-    for (const channel of this.channels) this.client.stream.unsubscribe(channel, [this.source.symbol]);
+  /** Resolves when the gateway has done it. */
+  async unsubscribe(): Promise<void> {
+    const { stream } = this.client;
+    for (const channel of this.channels) stream.unsubscribe(channel, [this.source.symbol]);
+    await this.client.until(() => stream.held.size === 0, 'the end of all subscriptions');
   }
 
   end(): void {

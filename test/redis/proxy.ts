@@ -206,7 +206,7 @@ export class TcpProxy {
 
   constructor(
     private readonly listener: Server,
-    private readonly targetPort: number,
+    private targetPort: number,
   ) {
     listener.on('connection', (client) => this.accept(client));
   }
@@ -267,6 +267,11 @@ export class TcpProxy {
         this.wakes.push(wake);
       });
     }
+  }
+
+  /** New connections lead to that port from now on. */
+  aim(targetPort: number): void {
+    this.targetPort = targetPort;
   }
 
   /** Cuts everything and listens no more. */

@@ -164,7 +164,7 @@ export class Source {
 
   private delta(): Update {
     const update: { kind: 'delta'; bids: number[]; asks: number[] } = { kind: 'delta', bids: [], asks: [] };
-    const first = this.random.below(LEVELS);
+    const first = this.random.nearZero(LEVELS);
     for (let i = 0; i <= this.random.below(3); i++) {
       const away = 1 + ((first + i) % LEVELS);
       const [flat, price] = this.random.chance(0.5)
