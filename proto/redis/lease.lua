@@ -12,6 +12,7 @@ if ARGV[2] == 'release' then
   return {mine and 1 or 0}
 end
 if leased and not mine then return {'leased', tonumber(held[3]) - nowMs} end
-local token = mine and tonumber(held[2]) or redis.call('HINCRBY', topic, 'token', 1)
-redis.call('HSET', topic, 'format', 1, 'leasedUntilMs', nowMs + tonumber(ARGV[4]))
+-- Of the clock, so that it grows even where Redis has forgotten the last one.
+local token = mine and tonumber(held[2]) or math.max((tonumber(held[2]) or 0) + 1, nowMs)
+redis.call('HSET', topic, 'format', 1, 'token', token, 'leasedUntilMs', nowMs + tonumber(ARGV[4]))
 return {token, tonumber(ARGV[4])}

@@ -23,7 +23,6 @@ local answer = {tonumber(held[2]), tonumber(held[3]) or 0, tonumber(held[4]) or 
 if ARGV[5] == 'book' then
   answer[8] = tonumber(held[10]) or 0
   answer[9] = redis.call('GET', KEYS[3]) or ''
-  answer[10] = redis.call('XRANGE', KEYS[2], string.format('(%.0f-0', base), '+')
 elseif ARGV[5] ~= 'head' then
   answer[8] = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', ARGV[5] == 'last' and 1 or ARGV[6])
 end

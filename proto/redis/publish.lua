@@ -28,36 +28,71 @@ elseif not leased or ARGV[6] ~= held[7] then
   return {'fenced', held[7] or ''}
 end
 
--- Everything is looked at before anything is written: a script that fails half way leaves half behind.
-local function flawed(flat)
-  if type(flat) ~= 'table' or #flat % 3 ~= 0 then return true end
-  for i = 1, #flat do
-    if type(flat[i]) ~= 'number' or flat[i] % 1 ~= 0 or (i % 3 ~= 1 and flat[i] < 0) then return true end
-  end
-end
-local function whole(number) return type(number) == 'number' and number % 1 == 0 end
+-- Everything is looked at before anything is written: a script that fails half way leaves half behind. What is let through can be
+-- read by every gateway: whole numbers below 2^53, UTF-8, nothing else.
+local LARGEST, NIL = 9007199254740991, string.char(0xc0)
+local ELEMENTS, CHANNELS = {[0] = 4, 4, 6, 7, 4}, {[0] = 'book', 'book', 'quote', 'trade', 'status'}
+local channel = string.match(topic, '{(%a+):')
+local function whole(value) return type(value) == 'number' and value % 1 == 0 and value >= -LARGEST and value <= LARGEST end
+local function upTo(value, largest) return whole(value) and value >= 0 and value <= largest end
 local function absent(value) return value == nil or whole(value) end
+local function flawed(flat)
+  if type(flat) ~= 'table' then return true end
+  local count = 0
+  for place, value in pairs(flat) do
+    count = count + 1
+    if type(place) ~= 'number' or not whole(value) or (place % 3 ~= 1 and value < 0) then return true end
+  end
+  return count ~= #flat or count % 3 ~= 0
+end
+local function readable(text, largest)
+  if type(text) ~= 'string' or #text > largest then return false end
+  local at = string.find(text, '[\128-\255]')
+  while at and at <= #text do
+    local first, second = string.byte(text, at, at + 1)
+    local more = first < 0x80 and 0 or first < 0xc2 and 9 or first < 0xe0 and 1 or first < 0xf0 and 2 or first < 0xf5 and 3 or 9
+    if more > 0 and not (second and second >= 0x80 and second <= 0xbf) then return false end
+    if (first == 0xe0 and second < 0xa0) or (first == 0xed and second > 0x9f) or (first == 0xf0 and second < 0x90)
+      or (first == 0xf4 and second > 0x8f) then return false end
+    for i = 2, more do
+      local byte = string.byte(text, at + i)
+      if not byte or byte < 0x80 or byte > 0xbf then return false end
+    end
+    at = at + more + 1
+  end
+  return true
+end
 local function misshapen(update)
   local kind = update[1]
+  if CHANNELS[kind] ~= channel then return true end
+  for place in pairs(update) do
+    if not upTo(place, ELEMENTS[kind]) then return true end
+  end
   if not absent(update[2]) then return true end
   if kind <= 1 then return flawed(update[3]) or flawed(update[4]) end
-  if kind == 2 then return not (absent(update[3]) and whole(update[4]) and absent(update[5]) and whole(update[6])) end
-  if kind == 3 then
-    local named = absent(update[3]) or (type(update[3]) == 'string' and #update[3] <= 256)
-    local listed = whole(update[4]) and update[4] >= 0 and update[4] <= 2 and whole(update[5]) and update[5] >= 0 and update[5] <= 2
-    return not (named and listed and whole(update[6]) and whole(update[7]))
+  if kind == 2 then
+    return not (absent(update[3]) and upTo(update[4], LARGEST) and absent(update[5]) and upTo(update[6], LARGEST))
   end
-  local said = update[4] == nil or (type(update[4]) == 'string' and #update[4] <= 1024)
-  return not (said and whole(update[3]) and update[3] >= 0 and update[3] <= 3)
+  if kind == 3 then
+    local named = absent(update[3]) or readable(update[3], 256)
+    return not (named and upTo(update[4], 2) and upTo(update[5], 2) and whole(update[6]) and upTo(update[7], LARGEST))
+  end
+  return not (upTo(update[3], 3) and (update[4] == nil or readable(update[4], 1024)))
 end
-local kinds, times = {}, {}
+-- Numbers in their shortest form, whatever they came in.
+local function packed(update)
+  local parts, count = {string.char(0x90 + ELEMENTS[update[1]])}, ELEMENTS[update[1]]
+  for i = 1, count do parts[i + 1] = update[i] == nil and NIL or cmsgpack.pack(update[i]) end
+  return table.concat(parts)
+end
+local kinds, times, updates = {}, {}, {}
 for i = 11, #ARGV, 2 do
   local index = (i - 11) / 2
-  local readable, update = pcall(cmsgpack.unpack, ARGV[i])
-  local kind = readable and type(update) == 'table' and update[1]
-  if type(kind) ~= 'number' or kind % 1 ~= 0 or kind < 0 or kind > 4 then return {'bad-update', index} end
+  local unpacked, update = pcall(cmsgpack.unpack, ARGV[i])
+  local kind = unpacked and type(update) == 'table' and update[1]
+  if not upTo(kind, 4) then return {'bad-update', index} end
   if misshapen(update) then return {'bad-update', index} end
-  kinds[index], times[index] = kind, update[2] or ''
+  kinds[index], times[index], updates[index] = kind, update[2] or '', packed(update)
 end
 
 -- Sent again since no answer came: what was sequenced then stands in the log, under its nonce.
@@ -94,7 +129,7 @@ for i = 10, #ARGV, 2 do
       base, resumed = seq, true
     end
     seq, last = seq + 1, index
-    local message = cmsgpack.pack({1, epoch, seq, nowUs, firstNonce + index}) .. ARGV[i + 1]
+    local message = cmsgpack.pack({1, epoch, seq, nowUs, firstNonce + index}) .. updates[index]
     local keep = seq - logMax + 1
     if kind <= 1 and keep > base + 1 then keep = base + 1 end
     redis.call('XADD', log, 'MINID', '~', string.format('%.0f', math.max(keep, 0)), string.format('%.0f-0', seq), 'e', message)

@@ -107,7 +107,7 @@ export class MemoryBus implements Bus {
 
   async release(channel: UpdateChannel, symbol: string, token: number): Promise<boolean> {
     const tenancy = this.tenancies.get(`${channel}:${symbol}`);
-    return tenancy !== undefined && tenancy.release(token, this.options.clock.nowMs());
+    return tenancy?.release(token, this.options.clock.nowMs()) ?? false;
   }
 
   doubt(symbol: string, doubted: boolean): void {
@@ -130,7 +130,10 @@ export class MemoryBus implements Bus {
       checkUpdate(instrument, update) ?? this.leaseFault(channel, symbol, lease) ?? stateFault(known, update);
     if (refused !== null) return { refused };
     const sequencer = this.sequencer(channel, symbol);
-    if (key !== undefined) (sequencer.keys ??= new KeyMemory()).put(key, sequencer.seq + 1);
+    if (key !== undefined) {
+      sequencer.keys ??= new KeyMemory();
+      sequencer.keys.put(key, sequencer.seq + 1);
+    }
     const { epoch } = sequencer;
     const publishUs = this.options.clock.nowUs();
     const entry: Entry = { epoch, seq: sequencer.seq + 1, update, exchangeUs, publishUs };

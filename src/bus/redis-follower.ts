@@ -200,7 +200,8 @@ export class Follower {
     counters.checks += 1;
     this.sinceCheck = 0;
     const head = await scripts.head(keys, this.options.scales());
-    if (this.stopped) return;
+    // Forsaken meanwhile: it is looked at again.
+    if (this.stopped || this.epoch !== epoch) return;
     this.sourceDoubted = head.doubted;
     if (epoch === 0) this.join(head);
     else if (head.epoch !== epoch) {

@@ -53,6 +53,8 @@ export interface ScriptOptions {
   readonly logEntriesMax: number;
 }
 
+const BOOK_TRIES_MAX = 5;
+
 export class RedisScripts {
   /** Empty until the server was asked. */
   replicationId = '';
@@ -80,8 +82,16 @@ export class RedisScripts {
   }
 
   async book(keys: TopicKeys, scales: string): Promise<StoredBook> {
-    const reply = await this.load(keys, scales, 'book');
-    return { ...headOf(reply), horizonSeq: integerOf(reply[7]), base: bytesOf(reply[8]), entries: entriesOf(reply[9]) };
+    for (let tries = 1; ; tries++) {
+      const reply = await this.load(keys, scales, 'book');
+      const head = headOf(reply);
+      // Apart from the script: within it the same takes Redis six times as long.
+      const entries = await this.range(keys, head.baseSeq + 1, head.seq);
+      const whole = entries.length === head.seq - head.baseSeq && entries.every(({ epoch }) => epoch === head.epoch);
+      if (whole) return { ...head, horizonSeq: integerOf(reply[7]), base: bytesOf(reply[8]), entries };
+      // A fold, or another epoch, came between the two.
+      if (tries >= BOOK_TRIES_MAX) throw new Error(`the log of ${keys.topic} does not go on from its base`);
+    }
   }
 
   /** The newest entries, the oldest first. */

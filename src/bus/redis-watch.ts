@@ -27,12 +27,13 @@ export interface WatchCounters {
   unanswered: number;
 }
 
-const PULSE_MS = 500;
-const CANARY_EVERY_PULSES = 2;
+const PULSE_MS = 250;
+const CANARY_EVERY_PULSES = 3;
+const BUS_EVERY_PULSES = 2;
 /** A pulse that comes so much after the one before tells nothing of Redis. */
 const STANDSTILL_MS_MIN = 2 * PULSE_MS;
-/** With a pulse and the canary's distance: less than three seconds. */
-const SILENCE_MS_MAX = 1_250;
+/** With a pulse and the canary's distance: less than three seconds. Long enough for a Redis that is only slow. */
+const SILENCE_MS_MAX = 1_750;
 /** A connection that has not come about by then is tried anew. */
 const GREETING_MS_MAX = 1_500;
 
@@ -117,8 +118,9 @@ export class RedisWatch {
       this.checkCalls(nowMs);
       this.checkChannels(nowMs);
     }
-    if (this.pulses++ % CANARY_EVERY_PULSES === 0 && this.callsUp) this.sing(nowMs);
-    this.options.onPulse();
+    if (this.pulses % CANARY_EVERY_PULSES === 0 && this.callsUp) this.sing(nowMs);
+    if (this.pulses % BUS_EVERY_PULSES === 0) this.options.onPulse();
+    this.pulses += 1;
   }
 
   private checkCalls(nowMs: number): void {

@@ -6,7 +6,7 @@ import { type StartedBus, startBus, until } from '../redis/bus.ts';
 import { type RedisForTests, redisForTests } from '../redis/server.ts';
 
 /** Longer than a connection may stay without an answer. */
-const STANDSTILL_MS = 1_600;
+const STANDSTILL_MS = 2_200;
 
 let redis: RedisForTests | undefined;
 let started: StartedBus | undefined;

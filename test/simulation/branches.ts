@@ -4,6 +4,8 @@
 import { PACES } from '../../src/protocol/frames.ts';
 import { ANSWER_KINDS } from '../../src/topics/answer.ts';
 import type { SimulatedNode } from './node.ts';
+import { serverCounters } from './redis.ts';
+import { noRedisEvents, redisBranches } from './redis-branches.ts';
 
 const FLUSH = ['flushes', 'holds', 'answers', 'joins', 'joinsShared', 'moveOns', 'scatters'] as const;
 const CONNECTION = ['resumed', 'pumps', 'pings', 'pongs', 'strayPongs', 'heartbeats', 'paces'] as const;
@@ -47,6 +49,7 @@ export type Branches = Map<string, number>;
 export function branchesOf(
   nodes: readonly SimulatedNode[],
   events: Readonly<Record<SimulatedEvent, number>>,
+  redis: readonly [string, number][],
 ): Branches {
   const sum = (countOf: (node: SimulatedNode) => number): number =>
     nodes.reduce((total, node) => total + countOf(node), 0);
@@ -59,11 +62,17 @@ export function branchesOf(
     ...CLOSES.map((reason) => [`closed: ${reason}`, sum(({ counters }) => counters.closed[reason] ?? 0)] as const),
     ...PACES.map((pace) => [`pace: ${pace}`, events[`pace ${pace}`]] as const),
     ...EVENTS.map((event) => [`simulation: ${event}`, events[event]] as const),
+    ...redis,
   ]);
 }
 
+/** Those of a run without Redis. */
+export function noRedisBranches(): [string, number][] {
+  return redisBranches([], serverCounters(), new Map(), noRedisEvents());
+}
+
 export function noBranches(): Branches {
-  return branchesOf([], noEvents());
+  return branchesOf([], noEvents(), noRedisBranches());
 }
 
 export function addAll(total: Branches, run: ReadonlyMap<string, number>): void {

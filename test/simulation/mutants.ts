@@ -78,6 +78,60 @@ export const MUTANTS: readonly Mutant[] = [
     from: 'missed ? this.heldSeq : this.sentSeq',
     to: 'this.sentSeq',
   },
+  {
+    name: 'a message applied twice',
+    file: 'src/bus/redis-follower.ts',
+    from: 'if (seq === this.seq + 1) {',
+    to: 'if (seq === this.seq + 1 || seq === this.seq) {',
+  },
+  {
+    name: 'a lost message that is not missed',
+    file: 'src/bus/redis-follower.ts',
+    from: 'if (seq === this.seq + 1) {',
+    to: 'if (seq > this.seq) {',
+  },
+  {
+    name: 'two ends of an epoch taken for one',
+    file: 'src/bus/redis-follower.ts',
+    from: '? this.nonces[seq % REMEMBERED]! : 0;',
+    to: '? 0 : 0;',
+  },
+  {
+    name: 'a loss that nobody is told of',
+    file: 'src/bus/redis-follower.ts',
+    from: '    for (const listener of this.listeners) listener.lost();\n',
+    to: '',
+  },
+  {
+    name: 'an update sent again as if it were the first time',
+    file: 'src/bus/redis-publishing.ts',
+    from: '{ ...each.call, again: true }',
+    to: '{ ...each.call, again: false }',
+  },
+  {
+    name: 'a delta let through after one that was lost',
+    file: 'src/bus/redis-publishing.ts',
+    from: 'if (!this.torn.has(group.keys.topic)) return group;',
+    to: 'if (this.torn.size >= 0) return group;',
+  },
+  {
+    name: 'an entry of another epoch taken for the next of this one',
+    file: 'src/bus/redis-follower.ts',
+    from: 'if (head.epoch !== this.epoch) return this.halt(bytes);',
+    to: 'if (head.epoch !== this.epoch && seq !== this.seq + 1) return this.halt(bytes);',
+  },
+  {
+    name: 'a doubt that is never taken back',
+    file: 'src/bus/redis-follower.ts',
+    from: '  private flow(round: number): void {\n    this.trusted = true;\n',
+    to: '  private flow(round: number): void {\n',
+  },
+  {
+    name: 'numbers shown on scales that they are not of',
+    file: 'src/bus/redis.ts',
+    from: '    if (rescaled) this.forsakeAll(instrument);\n',
+    to: '',
+  },
 ];
 
 const ROOT = new URL('../../', import.meta.url);

@@ -14,6 +14,7 @@ import type {
 import type { Instruments } from '../../src/market/instrument.ts';
 import { SymbolSets } from '../../src/market/sets.ts';
 import type { UpdateChannel } from '../../src/market/update.ts';
+import { RedisFailure } from '../../src/ports/redis.ts';
 import type { Socket } from '../../src/ports/socket.ts';
 import type { Codec } from '../../src/protocol/codec.ts';
 import { Connection } from '../../src/sessions/connection.ts';
@@ -23,6 +24,7 @@ import { Sessions } from '../../src/sessions/session.ts';
 import { Flush } from '../../src/topics/flush.ts';
 import { Topics } from '../../src/topics/topics.ts';
 import type { Kernel, Random } from './kernel.ts';
+import type { History, Oracle } from './oracle.ts';
 
 export interface NodeLimits {
   readonly tombstonesMax: number;
@@ -38,6 +40,51 @@ export interface NodeLimits {
 
 class LoadFailure extends Error {}
 
+/** Holds what a listener is told to the bus's promise: every entry of an epoch in order, each once, unless a loss is named. */
+class Hearing implements BusListener {
+  private last: Entry | null = null;
+  /** The newest number after which the next must come; -1: any may. */
+  private seq = -1;
+  private known = 0;
+  private history: History | undefined;
+
+  constructor(
+    private readonly name: string,
+    private readonly listener: BusListener,
+    private readonly oracle: Oracle,
+    private readonly onMistake: (error: Error) => void,
+  ) {}
+
+  entry(entry: Entry): void {
+    const { epoch, seq } = entry;
+    const { name, oracle, last, history } = this;
+    const told = `${name}: listeners heard ${epoch}@${seq}`;
+    if (this.known !== 0 && this.known !== epoch) this.onMistake(new Error(`${told} in ${this.known}`));
+    if (this.seq >= 0 && seq !== this.seq + 1) this.onMistake(new Error(`${told} after ${this.seq}`));
+    // The two ends of an epoch that has split are never heard one after the other.
+    this.history = oracle.history(epoch, entry);
+    if (this.seq >= 0 && last !== null && history !== undefined && this.history?.holds(history, last.seq) === false) {
+      this.onMistake(new Error(`${told} after another ${last.seq} than went before it`));
+    }
+    [this.known, this.seq, this.last] = [epoch, seq, entry];
+    this.listener.entry(entry);
+  }
+
+  epoch(epoch: number): void {
+    [this.known, this.seq, this.last] = [epoch, 0, null];
+    this.listener.epoch(epoch);
+  }
+
+  lost(): void {
+    this.seq = -1;
+    this.listener.lost();
+  }
+
+  doubt(doubted: boolean): void {
+    this.listener.doubt(doubted);
+  }
+}
+
 /** A node's way to the bus: what it loads takes a while, and fails at times. */
 export class Uplink implements Bus {
   listeners = 0;
@@ -47,6 +94,8 @@ export class Uplink implements Bus {
     private readonly bus: Bus,
     private readonly kernel: Kernel,
     private readonly random: Random,
+    private readonly oracle: Oracle,
+    private readonly onMistake: (error: Error) => void,
   ) {}
 
   publish(publications: readonly Publication[]): Promise<Published[]> {
@@ -55,7 +104,8 @@ export class Uplink implements Bus {
 
   subscribe(channel: UpdateChannel, symbol: string, listener: BusListener): () => void {
     this.listeners += 1;
-    const unsubscribe = this.bus.subscribe(channel, symbol, listener);
+    const hearing = new Hearing(`${channel}:${symbol}`, listener, this.oracle, this.onMistake);
+    const unsubscribe = this.bus.subscribe(channel, symbol, hearing);
     return () => {
       this.listeners -= 1;
       unsubscribe();
@@ -81,6 +131,8 @@ export class Uplink implements Bus {
   load(channel: UpdateChannel, symbol: string): Promise<TopicState> {
     const { kernel, random } = this;
     const early = random.chance(0.5) ? this.bus.load(channel, symbol) : null;
+    // Nobody may be waiting for it yet when it fails.
+    early?.catch(() => {});
     const fails = !this.reliable && random.chance(0.03);
     const delayMs = random.chance(0.5) ? 0 : random.between(1, 40);
     return new Promise((resolve, reject) => {
@@ -113,8 +165,9 @@ export class SimulatedNode {
     private readonly kernel: Kernel,
     random: Random,
     private readonly limits: NodeLimits,
+    oracle: Oracle,
   ) {
-    this.uplink = new Uplink(bus, kernel, random);
+    this.uplink = new Uplink(bus, kernel, random, oracle, (error) => this.mistakes.push(error));
     const clock = kernel;
     const timers = kernel;
     this.flush = new Flush({ clock, timers, demand: () => this.demand });
@@ -126,7 +179,7 @@ export class SimulatedNode {
       flush: this.flush,
       ...limits,
       onError: (error) => {
-        if (!(error instanceof LoadFailure)) this.mistakes.push(error);
+        if (!(error instanceof LoadFailure || error instanceof RedisFailure)) this.mistakes.push(error);
       },
     });
     this.sessions = new Sessions({

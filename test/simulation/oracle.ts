@@ -136,6 +136,11 @@ export class History {
   readonly quotes: Quote[] = [NO_QUOTE];
   readonly statuses: StatusChange[] = [LIVE];
   readonly trades: (Trade | null)[] = [null];
+  /** What its numbers mean, price scale before size scale; empty until it is known. */
+  scales = '';
+  /** The history of which this one has the beginning, and how much of it. */
+  private shared: History | null = null;
+  private sharedSeq = 0;
 
   constructor(
     readonly channel: UpdateChannel,
@@ -149,6 +154,24 @@ export class History {
 
   get newestBook(): NaiveBook {
     return this.books[this.books.length - 1]!;
+  }
+
+  /** What is left of it where only the updates up to `seq` are. */
+  upTo(seq: number): History {
+    const left = new History(this.channel, this.symbol, this.epoch);
+    left.shared = this;
+    left.sharedSeq = seq;
+    for (const name of ['stamps', 'books', 'quotes', 'statuses', 'trades'] as const) {
+      const [from, to]: [unknown[], unknown[]] = [this[name], left[name]];
+      to.splice(0, to.length, ...from.slice(0, seq + 1));
+    }
+    return left;
+  }
+
+  /** Whether the update that stood at `seq` in `other` stands here as well. */
+  holds(other: History, seq: number): boolean {
+    if (other === this) return true;
+    return this.shared !== null && seq <= this.sharedSeq && this.shared.holds(other, seq);
   }
 
   push(update: Update, stamps: Stamps): void {
@@ -165,27 +188,58 @@ export class History {
   }
 }
 
+/** An update by its number and its times. */
+export interface Place extends Stamps {
+  readonly seq: number;
+}
+
+/** The one in which the update stands; the first where none has it. */
+function branchOf(
+  branches: readonly History[] | undefined,
+  { seq, exchangeUs, publishUs }: Place,
+): History | undefined {
+  if (branches === undefined || branches.length === 1) return branches?.[0];
+  const found = branches.find(({ stamps }) => {
+    return stamps[seq]?.exchangeUs === exchangeUs && stamps[seq]?.publishUs === publishUs;
+  });
+  return found ?? branches[0];
+}
+
 export class Oracle {
-  private readonly byEpoch = new Map<number, History>();
+  /** More than one where a server went back and the epoch went on otherwise. */
+  private readonly byEpoch = new Map<number, History[]>();
   private readonly current = new Map<string, History>();
+  /** Epochs of which a server has forgotten some: also what scales they were of, where nobody had said so before. */
+  readonly wentBack = new Set<number>();
 
   /** The present epoch of a topic, once something was published in it. */
   now(channel: UpdateChannel, symbol: string): History | undefined {
     return this.current.get(`${channel}:${symbol}`);
   }
 
-  /** Any epoch that there was; undefined where nothing was published in it, or where there was none such. */
-  history(epoch: number): History | undefined {
-    return this.byEpoch.get(epoch);
+  /** Any epoch that there was, as it was for an update; undefined where nothing was published in it, or where there was none such. */
+  history(epoch: number, at: Place): History | undefined {
+    return branchOf(this.byEpoch.get(epoch), at);
   }
 
   /** The epoch of a symbol's book whose buckets of `span` have this epoch. */
-  historyOfBuckets(symbol: string, epoch: number, span: number): History | undefined {
-    for (const history of this.byEpoch.values()) {
+  historyOfBuckets(symbol: string, epoch: number, span: number, at: Place): History | undefined {
+    for (const branches of this.byEpoch.values()) {
+      const [history] = branches as [History];
       const fits = history.symbol === symbol && history.channel === 'book';
-      if (fits && groupedEpoch(history.epoch, span) === epoch) return history;
+      if (fits && groupedEpoch(history.epoch, span) === epoch) return branchOf(branches, at);
     }
     return undefined;
+  }
+
+  /** Epochs that were not the same for everybody. */
+  get splits(): number {
+    return [...this.byEpoch.values()].filter((branches) => branches.length > 1).length;
+  }
+
+  /** Whether a topic's epoch was not the same for everybody. */
+  isSplit(epoch: number): boolean {
+    return (this.byEpoch.get(epoch)?.length ?? 0) > 1;
   }
 
   /** The bus took an update. @throws Error where its epoch or number is not the one that must follow. */
@@ -198,16 +252,32 @@ export class Oracle {
     if (history === undefined) {
       if (this.byEpoch.has(epoch)) throw new Error(`${key}: epoch ${epoch} began twice`);
       history = new History(channel, symbol, epoch);
-      this.byEpoch.set(epoch, history);
+      this.byEpoch.set(epoch, [history]);
       this.current.set(key, history);
     }
     if (history.epoch !== epoch) throw new Error(`${key}: epoch ${epoch} where ${history.epoch} goes on`);
     if (history.newestSeq + 1 !== seq) throw new Error(`${key}: seq ${seq} after ${history.newestSeq}`);
+    const branches = this.byEpoch.get(epoch)!;
+    if (!branches.includes(history)) branches.push(history);
     history.push(update, stamps);
+  }
+
+  /** The server has gone back to what it held of a topic at `seq` of an epoch. */
+  goBack(channel: UpdateChannel, symbol: string, epoch: number, at: Place): void {
+    const { seq } = at;
+    this.wentBack.add(epoch);
+    const history = branchOf(this.byEpoch.get(epoch), at);
+    if (history === undefined) this.end(channel, symbol);
+    else this.current.set(`${channel}:${symbol}`, history.newestSeq === seq ? history : history.upTo(seq));
+  }
+
+  /** A topic begins anew. */
+  end(channel: UpdateChannel, symbol: string): void {
+    this.current.delete(`${channel}:${symbol}`);
   }
 
   /** All topics of the symbol begin anew. */
   renew(symbol: string): void {
-    for (const channel of ['book', 'quote', 'trade', 'status']) this.current.delete(`${channel}:${symbol}`);
+    for (const channel of ['book', 'quote', 'trade', 'status'] as const) this.end(channel, symbol);
   }
 }

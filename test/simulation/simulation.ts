@@ -2,8 +2,6 @@
 // can go wrong does. The tests, the mutants and the command call `simulate`. Invariant: a run depends on its seed alone, and
 // ends only when every client holds what the oracle holds and nothing is left over.
 
-import { MemoryBus } from '../../src/bus/memory.ts';
-import { Instruments } from '../../src/market/instrument.ts';
 import { jsonCodec, msgpackCodec } from '../../src/protocol/codecs.ts';
 import { type Channel, DEPTHS } from '../../src/protocol/frames.ts';
 import type { Connection } from '../../src/sessions/connection.ts';
@@ -12,8 +10,10 @@ import { type Branches, branchesOf, noEvents } from './branches.ts';
 import { type Shape, SimulatedClient, shapeAsBefore } from './client.ts';
 import { Kernel, Random } from './kernel.ts';
 import type { Link, LinkOptions } from './link.ts';
+import { type Market, MemoryMarket } from './market.ts';
 import { type NodeLimits, SimulatedNode } from './node.ts';
 import { Oracle } from './oracle.ts';
+import { RedisMarket } from './redis-market.ts';
 import { define, type Planned, Venue, type VenueStyle } from './venue.ts';
 import type { Active } from './witness.ts';
 
@@ -28,6 +28,9 @@ const LONG_BOOK_LEVELS = 700;
 /** Share of book subscriptions whose levels are summed, and of how many ticks. */
 const GROUPED_SHARE = 0.2;
 const GROUPS = [2, 5];
+/** Share of runs in which the nodes share a Redis. */
+const REDIS_SHARE = 0.4;
+const NODES = ['a', 'b'];
 /** Share of runs with a client that speaks JSON, which costs as much as all others. */
 const JSON_SHARE = 0.25;
 const INTERVALS_MS = [0, 0, 0, 10, 50, 100, 250, 500, 1_000];
@@ -53,9 +56,8 @@ class Simulation {
   private readonly random: Random;
   private readonly kernel = new Kernel();
   private readonly oracle = new Oracle();
-  private readonly instruments = new Instruments();
   private readonly limits: NodeLimits;
-  private readonly bus: MemoryBus;
+  private readonly market: Market;
   private readonly nodes: readonly SimulatedNode[];
   private readonly venues: readonly Venue[];
   private readonly clients: readonly SimulatedClient[];
@@ -69,7 +71,7 @@ class Simulation {
 
   constructor(seed: number) {
     this.random = new Random(seed);
-    const { random, kernel, instruments } = this;
+    const { random, kernel, oracle, events } = this;
     this.longest = random.chance(LONG_BOOK_SHARE);
     this.sendMs = random.chance(0.2) ? 0.4 : 0;
     this.slowness = random.chance(0.1) ? 10 : 1;
@@ -84,16 +86,17 @@ class Simulation {
       ageMsMax: random.pick([1_500, 30_000]),
       connectionBytesPerSecMax: random.chance(0.1) ? 20_000 : 0,
     };
-    this.bus = new MemoryBus({
-      clock: kernel,
-      instruments,
-      newEpoch: () => 1 + random.bits() * 0x1_0000 + random.below(0x1_0000),
-      logEntriesMax: random.pick([4, 32, 1_024]),
-      tombstonesMax: this.limits.tombstonesMax,
+    const newEpoch = (): number => 1 + random.bits() * 0x1_0000 + random.below(0x1_0000);
+    const logEntriesMax = random.pick([4, 32, 1_024]);
+    const shared = { kernel, oracle, events, newEpoch, nodes: NODES.length, tombstonesMax: this.limits.tombstonesMax };
+    const own = new Random(seed, 400);
+    this.market = own.chance(REDIS_SHARE)
+      ? new RedisMarket({ ...shared, random: own, logEntriesMax: own.pick([32, 256, 1_024]) })
+      : new MemoryMarket({ ...shared, random, logEntriesMax });
+    this.nodes = NODES.map((name, i) => {
+      const { bus, instruments } = this.market.places[i]!;
+      return new SimulatedNode(name, bus, instruments, kernel, new Random(seed, 100 + i), this.limits, oracle);
     });
-    this.nodes = ['a', 'b'].map(
-      (name, i) => new SimulatedNode(name, this.bus, instruments, kernel, new Random(seed, 100 + i), this.limits),
-    );
     this.venues = this.styles().map(
       (style, i) => new Venue(style, new Random(seed, 200 + i), this.oracle, () => kernel.nowUs()),
     );
@@ -104,9 +107,11 @@ class Simulation {
   }
 
   async run(): Promise<Branches> {
-    for (const { instrument } of this.venues) this.instruments.put(instrument);
+    for (const { instrument } of this.venues) this.market.put(instrument, false);
+    await this.market.open();
     await this.open();
     for (this.step = 1; this.step <= STEPS; this.step++) {
+      this.market.disturb(this.venues);
       await this.act();
       if (this.random.chance(0.6)) await this.kernel.advance(this.pauseMs());
       if (this.step % 16 === 0) this.checkBounds();
@@ -122,7 +127,7 @@ class Simulation {
         this.events['updates in gaps'] += gapped;
       }
     }
-    return branchesOf(this.nodes, this.events);
+    return branchesOf(this.nodes, this.events, this.market.redisBranches);
   }
 
   private styles(): VenueStyle[] {
@@ -244,17 +249,19 @@ class Simulation {
   }
 
   private async publish(planned: Planned): Promise<void> {
-    await this.publishAll([planned]);
+    await this.market.publish([planned]);
   }
 
   private async publishBatch(): Promise<void> {
-    await this.publishAll(this.venues.filter(() => this.random.chance(0.6)).map((venue) => venue.next()));
+    await this.market.publish(this.venues.filter(() => this.random.chance(0.6)).map((venue) => venue.next()));
   }
 
   /** What a venue does by itself; one that was delisted or began anew mostly comes to its senses. */
   private async trade(venue: Venue): Promise<void> {
     if (!venue.listed && this.random.chance(0.4)) this.list(venue);
-    const begins = this.oracle.now('book', venue.symbol) === undefined && this.random.chance(0.5);
+    const { symbol } = venue;
+    const lacking = this.oracle.now('book', symbol) === undefined || this.market.wantsSnapshot(symbol);
+    const begins = lacking && this.random.chance(0.5);
     await this.publish(begins ? venue.snapshot() : venue.next());
   }
 
@@ -264,19 +271,6 @@ class Simulation {
     const trades = this.random.chance(0.4);
     const count = Math.min(this.limits.ringFramesMax, 20) + this.random.between(1, 5);
     for (let i = 0; i < count; i++) await this.publish(trades ? venue.trade() : venue.delta(this.random.between(0, 2)));
-  }
-
-  private async publishAll(planned: readonly Planned[]): Promise<void> {
-    const publishUs = this.kernel.nowUs();
-    const answers = await this.bus.publish(planned.map(({ publication }) => publication));
-    for (const [i, answer] of answers.entries()) {
-      const { publication, refusal } = planned[i]!;
-      const { symbol, update, exchangeUs } = publication;
-      const code = 'refused' in answer ? answer.refused.code : null;
-      if (code !== refusal) throw new Error(`${symbol}: ${JSON.stringify(update)} gave ${code}, not ${refusal}`);
-      this.events[code === null ? 'updates published' : 'publications refused'] += 1;
-      if (code === null) this.oracle.record(symbol, update, answer, { exchangeUs, publishUs });
-    }
   }
 
   private stall(client: SimulatedClient): void {
@@ -383,22 +377,18 @@ class Simulation {
       before.priceScale !== instrument.priceScale ||
       before.sizeScale !== instrument.sizeScale ||
       before.orderCounts !== instrument.orderCounts;
-    if (renews) {
-      this.events['epochs renewed'] += 1;
-      this.oracle.renew(venue.symbol);
-    }
+    if (renews) this.events['epochs renewed'] += 1;
     venue.changeTo(instrument);
-    this.instruments.put(instrument);
+    this.market.put(instrument, renews);
   }
 
   private list(venue: Venue): void {
     if (venue.listed) {
       this.events.delisted += 1;
-      this.oracle.renew(venue.symbol);
-      this.instruments.delist(venue.symbol);
+      this.market.delist(venue.symbol);
     } else {
       this.events['listed again'] += 1;
-      this.instruments.put(venue.instrument);
+      this.market.put(venue.instrument, false);
     }
     venue.listed = !venue.listed;
   }
@@ -448,6 +438,7 @@ class Simulation {
       client.limit(0, false);
     }
     await this.kernel.advance(1_500);
+    await this.market.mend(this.venues);
     // Those who are still served at another pace begin anew, since calm takes its time.
     for (const client of this.clients) if (client.live?.connection.rung.pace !== 'real-time') client.disconnect(1);
     await this.kernel.advance(100);
@@ -459,6 +450,7 @@ class Simulation {
     const budgeted = this.limits.connectionBytesPerSecMax > 0;
     await this.kernel.advance((budgeted ? 8_000 : 1_500) + this.longestIntervalMs);
     for (const client of this.clients) this.checkSettled(client);
+    await this.market.checkSettled();
   }
 
   private checkSettled(client: SimulatedClient): void {
@@ -484,6 +476,7 @@ class Simulation {
       if (uplink.listeners !== 0) throw new Error(`node ${name} keeps ${uplink.listeners} places on the bus`);
       if (connections.size !== 0) throw new Error(`node ${name} keeps ${connections.size} connections`);
     }
+    await this.market.close();
     const timers = this.nodes.length * NODE_TIMERS;
     if (this.kernel.pending !== timers) throw new Error(`${this.kernel.pending} timers are left, not ${timers}`);
     this.checkBounds();

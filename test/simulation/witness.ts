@@ -103,7 +103,7 @@ export class Witness {
     gap: (held, frame) => this.gap(held, frame),
     reset: (held, frame) => this.reset(held, frame),
     end: (held) => this.ended(held),
-    resync: (held, reason) => this.fail(`${nameOf(held)}: the client found a ${reason} by itself`),
+    resync: (held, reason) => this.foundWrong(held, reason),
   };
 
   /** The frames of one message, after the stream took them: none may be of a topic that is not subscribed to. */
@@ -143,6 +143,7 @@ export class Witness {
   /** At the end everybody holds the newest there is; `source` is the channel from which the topic's updates come. */
   settled({ channel, symbol, group, depth, mode }: Active, held: Held | undefined, source: UpdateChannel): void {
     if (held?.valid !== true) return this.fail(`${topicName(channel, symbol, group)}: nothing is held at the end`);
+    if (held.health?.status === 'resync') this.fail(`${nameOf(held)}: still in doubt at the end`);
     const newest = this.oracle.now(source, symbol);
     if (newest === undefined) {
       if (held.seq !== 0) this.fail(`${nameOf(held)}: holds seq ${held.seq} where nothing was published`);
@@ -164,6 +165,13 @@ export class Witness {
     if (showsAll && held.seq !== newest.newestSeq) {
       this.fail(`${nameOf(held)}: seq ${held.seq} at the end, not ${newest.newestSeq}`);
     }
+  }
+
+  /** A client finds something wrong by itself only where it was told two ends of the same epoch. */
+  private foundWrong(held: Held, reason: string): void {
+    const { epoch } = held.topic;
+    if (held.topic.group === undefined && this.oracle.isSplit(epoch)) this.ledger(held).fresh = true;
+    else this.fail(`${nameOf(held)}: the client found a ${reason} by itself`);
   }
 
   private acknowledged({ id, op, accepted, refused }: AckFrame): void {
@@ -334,8 +342,14 @@ export class Witness {
     this.checks += 1;
     const { epoch, symbol, group = 0, tickSize } = held.topic;
     const { oracle } = this;
-    const history = group === 0 ? oracle.history(epoch) : oracle.historyOfBuckets(symbol, epoch, tickSize);
+    const history =
+      group === 0 ? oracle.history(epoch, frame) : oracle.historyOfBuckets(symbol, epoch, tickSize, frame);
     const stamps = history?.stamps[frame.seq];
+    const scales = `${held.topic.priceScale}.${held.topic.sizeScale}`;
+    const known = history !== undefined && history.scales !== '' && !oracle.wentBack.has(history.epoch);
+    if (known && history.scales !== scales) {
+      this.fail(`${nameOf(held)}: scales ${scales} where the numbers are of ${history.scales}`);
+    }
     if (history !== undefined && history.symbol !== held.topic.symbol) this.fail(`${nameOf(held)}: a foreign epoch`);
     if (history !== undefined && channel !== null && history.channel !== channel) {
       this.fail(`${nameOf(held)}: an epoch of ${history.channel}`);
