@@ -1,7 +1,8 @@
 -- Sequences updates of one topic: next seq, log, PUBLISH, in one step. proto/redis.md documents keys, arguments and answers.
 -- KEYS 1 topic, 2 log, 3 base, 4 keys
 -- ARGV 1 format, 2 epoch to begin with, 3 nonce, 4 replication id, 5 scales, 6 fencing token, 7 expected seq, 8 log entries kept,
---      9 whether it is sent again ('1'); then for each update its idempotency key ('' for none) and itself
+--      9 microseconds since it was first sent ('' where this is the first time); then for each update its idempotency key
+--      ('' for none) and itself
 local KEYS_MAX = 1024
 local FOLD_ENTRIES_MIN, FOLD_BYTES_PER_ENTRY, UNFOLDED_FACTOR = 256, 128, 16
 local topic, log = KEYS[1], KEYS[2]
@@ -97,15 +98,19 @@ end
 
 -- Sent again since no answer came: what was sequenced then stands in the log, under its nonce.
 local places, repeated, firstNonce = {}, false, tonumber(ARGV[3])
-if ARGV[9] == '1' then
-  for _, entry in ipairs(redis.call('XREVRANGE', log, '+', '-', 'COUNT', ARGV[8])) do
+if ARGV[9] ~= '' then
+  local found, oldestUs = redis.call('XREVRANGE', log, '+', '-', 'COUNT', ARGV[8]), 0
+  for _, entry in ipairs(found) do
     local _, head = cmsgpack.unpack_one(entry[2][2])
+    oldestUs = head[4]
     local index = head[5] - firstNonce
     if index >= 0 and index < (#ARGV - 9) / 2 then
       places[index] = head[3]
       repeated = true
     end
   end
+  -- The log no longer reaches back to then.
+  if not repeated and #found >= tonumber(ARGV[8]) and oldestUs > nowUs - tonumber(ARGV[9]) then return {'unsure', #found} end
 end
 if ARGV[7] ~= '' and not repeated and tonumber(ARGV[7]) ~= seq then return {'moved', seq} end
 

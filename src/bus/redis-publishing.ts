@@ -46,6 +46,7 @@ export interface PublishingOptions {
 const UNANSWERED_MAX = 10_000;
 
 const UNSURE = 'it may have been published';
+const CLOCKS_US = 100_000;
 
 /** Updates of one topic in one call. */
 interface Group {
@@ -113,7 +114,7 @@ export class RedisPublishing {
       if (isOther || this.isLate(each) || this.isAdrift(each.group)) this.giveUp(each);
       else {
         this.counters.retries += 1;
-        void this.call(each.group, { ...each.call, again: true }, each.sentMs).then(each.settle);
+        void this.call(each.group, { ...each.call, againUs: this.usSince(each.sentMs) }, each.sentMs).then(each.settle);
       }
     }
     this.givenUp.clear();
@@ -129,6 +130,11 @@ export class RedisPublishing {
 
   forgetLease(keys: TopicKeys): void {
     this.leases.forget(keys.topic);
+  }
+
+  /** With some more, for clocks that do not run alike. */
+  private usSince(sentMs: number): number {
+    return Math.ceil((this.options.clock.nowMs() - sentMs) * 1_000) + CLOCKS_US;
   }
 
   private isLate({ sentMs }: Lost): boolean {
@@ -208,7 +214,7 @@ export class RedisPublishing {
     }
     const token = lease === undefined ? '' : `${lease}`;
     const nonce = this.options.newNonce();
-    return { nonce, scales: scalesOf(instrument), token, expectedSeq, again: false, updates };
+    return { nonce, scales: scalesOf(instrument), token, expectedSeq, againUs: null, updates };
   }
 
   private async call(group: Group, call: SequencedCall, sentMs: number): Promise<readonly Published[]> {
@@ -252,6 +258,9 @@ export class RedisPublishing {
       case 'leased':
       case 'fenced':
         return this.all(group, code);
+      case 'unsure':
+        if (isBook(group)) this.givenUp.add(keys.topic);
+        return this.refuse(group, UNSURE);
       case 'moved':
         return this.all(group, 'fenced', 'the topic was written past the lease');
       case 'other-scales':
@@ -284,8 +293,8 @@ export class RedisPublishing {
 }
 
 /** What was sent before, and is refused now, may have been taken the first time: in an epoch that has ended since, for example. */
-function sureOf({ again }: SequencedCall, answers: readonly Published[]): readonly Published[] {
-  if (!again) return answers;
+function sureOf({ againUs }: SequencedCall, answers: readonly Published[]): readonly Published[] {
+  if (againUs === null) return answers;
   return answers.map((answer) => {
     if (!('refused' in answer) || answer.refused.message.includes(UNSURE)) return answer;
     return { refused: { ...answer.refused, message: `${answer.refused.message} (${UNSURE})` } };

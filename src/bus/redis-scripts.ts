@@ -42,7 +42,8 @@ export interface SequencedCall {
   readonly scales: string;
   readonly token: string;
   readonly expectedSeq: string;
-  readonly again: boolean;
+  /** Since it was first sent; null where this is the first time. */
+  readonly againUs: number | null;
   /** For each update its key and its bytes. */
   readonly updates: readonly RedisArgument[];
 }
@@ -64,10 +65,10 @@ export class RedisScripts {
   /** @returns the epoch, whether the log should be folded, and for each update its seq or the code of its refusal. */
   async publish(
     { all }: TopicKeys,
-    { nonce, scales, token, expectedSeq, again, updates }: SequencedCall,
+    { nonce, scales, token, expectedSeq, againUs, updates }: SequencedCall,
   ): Promise<{ epoch: number; fold: boolean; results: readonly (number | string)[] }> {
     const { newEpoch, logEntriesMax } = this.options;
-    const flags = [scales, token, expectedSeq, logEntriesMax, again ? '1' : ''];
+    const flags = [scales, token, expectedSeq, logEntriesMax, againUs ?? ''];
     const reply = await this.run('publish', all, [newEpoch(), nonce, this.replicationId, ...flags, ...updates]);
     const [epoch, fold, ...results] = reply;
     return {

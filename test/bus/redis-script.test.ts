@@ -49,7 +49,7 @@ class Caller {
     if (drawn < 12 && this.earlier.length > 0) {
       const { topic: same, args } = random.pick(this.earlier.slice(-10));
       const again = [...args];
-      again[7] = random.chance(0.8) ? '1' : '';
+      again[7] = random.pick(['1', '1', '1', '60000000', '']);
       return { script: 'publish', topic: same, args: again };
     }
     if (drawn < 64) return { script: 'publish', topic, args: this.publish(topic) };
@@ -203,6 +203,7 @@ const WANTED = [
   'publish other-replication',
   'publish other-scales',
   'publish leased',
+  'publish unsure',
   'publish fenced',
   'publish moved',
   'load done',

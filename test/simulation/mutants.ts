@@ -105,8 +105,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an update sent again as if it were the first time',
     file: 'src/bus/redis-publishing.ts',
-    from: '{ ...each.call, again: true }',
-    to: '{ ...each.call, again: false }',
+    from: '{ ...each.call, againUs: this.usSince(each.sentMs) }',
+    to: '{ ...each.call, againUs: null }',
   },
   {
     name: 'a delta let through after one that was lost',

@@ -62,7 +62,6 @@ export class Publications implements ServerWitness {
     private readonly oracle: Oracle,
     private readonly events: Record<SimulatedEvent, number>,
     private readonly counts: Record<RedisEvent, number>,
-    private readonly logEntriesMax: number,
   ) {}
 
   /** Gives what is to be published a mark that it is known by: its exchange time, or a trade's id. */
@@ -140,9 +139,7 @@ export class Publications implements ServerWitness {
     const { oracle } = this;
     const now = oracle.now(update.kind === 'trade' ? 'trade' : channelOf(update), symbol);
     for (const place of account.places) {
-      // A log that has moved on no longer tells.
-      const holds = now?.holds(place.history, place.seq) === true && seq - place.seq < this.logEntriesMax;
-      if (holds)
+      if (now?.holds(place.history, place.seq) === true)
         throw new Error(`${topic}: ${found} was sequenced at ${placeName(place)} and again at ${epoch}@${seq}`);
     }
     this.checkWhole(topic, account);

@@ -69,7 +69,7 @@ export class RedisMarket implements Market {
 
   constructor(private readonly options: MarketOptions) {
     const { kernel, random, oracle, nodes } = options;
-    this.publications = new Publications(oracle, options.events, this.counts, options.logEntriesMax);
+    this.publications = new Publications(oracle, options.events, this.counts);
     this.counts.runs = 1;
     this.server = new SimulatedRedis(kernel, this.publications);
     this.trouble = random.pick([0, 0.01, 0.03, 0.08]);

@@ -10,6 +10,7 @@ import { misshapen, readable, repacked } from './redis-shape.ts';
 export interface ModelEntry {
   readonly seq: number;
   readonly nonce: number;
+  readonly publishUs: number;
   readonly bytes: Uint8Array;
 }
 
@@ -102,7 +103,7 @@ export class RedisModel {
       `${args[6]}`,
       Number(args[7]),
     ];
-    const again = args[8] === '1';
+    const againUs = `${args[8]}`;
     const nowUs = this.nowUs();
     const held = this.topics.get(name);
     const fresh = held?.epoch == null;
@@ -132,11 +133,14 @@ export class RedisModel {
       updates.push(update);
     }
     const places = new Map<number, number>();
-    if (again) {
-      for (const entry of topic.log.slice(-logMax).reverse()) {
+    if (againUs !== '') {
+      const found = topic.log.slice(-logMax);
+      for (const entry of [...found].reverse()) {
         const index = entry.nonce - nonce;
         if (index >= 0 && index < updates.length) places.set(index, entry.seq);
       }
+      const reaches = found.length < logMax || found[0]!.publishUs <= nowUs - Number(againUs);
+      if (places.size === 0 && !reaches) return [text('unsure'), found.length];
     }
     const repeated = places.size > 0;
     if (expected !== '' && !repeated && Number(expected) !== topic.seq) return [text('moved'), topic.seq];
@@ -291,7 +295,12 @@ export class RedisModel {
   }
 
   private entry(epoch: number, seq: number, nowUs: number, nonce: number, update: RedisArgument): ModelEntry {
-    return { seq, nonce, bytes: Buffer.concat([this.head(epoch, seq, nowUs, nonce), bytesOf(update)]) };
+    return {
+      seq,
+      nonce,
+      publishUs: nowUs,
+      bytes: Buffer.concat([this.head(epoch, seq, nowUs, nonce), bytesOf(update)]),
+    };
   }
 
   private head(epoch: number, seq: number, nowUs: number, nonce: number): Uint8Array {

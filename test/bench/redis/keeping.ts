@@ -65,7 +65,7 @@ export class LogKeeping implements Keeping {
   }
 
   async publish(topic: number, updates: readonly (BookDelta | BookSnapshot)[], folding = true): Promise<void> {
-    const call = { nonce: newEpoch(), scales: SCALES, token: '', expectedSeq: '', again: false };
+    const call = { nonce: newEpoch(), scales: SCALES, token: '', expectedSeq: '', againUs: null };
     const answer = await this.scripts.publish(keysOf(topic), { ...call, updates: encoded(this.writer, updates) });
     const refused = answer.results.find((result) => typeof result !== 'number');
     if (refused !== undefined) throw new Error(`the script answered ${refused}`);
