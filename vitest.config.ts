@@ -1,5 +1,6 @@
 // Owns how the tests run: real processes, no retries, generous timeouts for machines of two cores.
 
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { PlainSummary } from './scripts/plain-summary.ts';
 
@@ -8,6 +9,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // uWebSockets.js is native: a crash ends one file's process, not the run.
     pool: 'forks',
+    // By default one core is left free, which of two is half the time.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // A server that the tests may use; a gateway in a test uses the one that the test gives it, or none.
     env: { REDIS_URL: '', TESTS_REDIS_URL: process.env.REDIS_URL ?? '' },
     testTimeout: 20_000,

@@ -46,7 +46,8 @@ export interface PublishingOptions {
 const UNANSWERED_MAX = 10_000;
 
 const UNSURE = 'it may have been published';
-const CLOCKS_US = 100_000;
+/** Longer than a call may be on its way before its connection is given up. */
+const ON_ITS_WAY_US = 4_000_000;
 
 /** Updates of one topic in one call. */
 interface Group {
@@ -132,9 +133,9 @@ export class RedisPublishing {
     this.leases.forget(keys.topic);
   }
 
-  /** With some more, for clocks that do not run alike. */
+  /** With what the call itself may take. */
   private usSince(sentMs: number): number {
-    return Math.ceil((this.options.clock.nowMs() - sentMs) * 1_000) + CLOCKS_US;
+    return Math.ceil((this.options.clock.nowMs() - sentMs) * 1_000) + ON_ITS_WAY_US;
   }
 
   private isLate({ sentMs }: Lost): boolean {

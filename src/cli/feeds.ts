@@ -88,11 +88,7 @@ export function createFeeds(
     const office = gateway.office(`feed:${venue.name}:${[...venueSymbols].sort().join(',')}`);
     return {
       symbols: make().symbols,
-      run: (signal) =>
-        whileInOffice(office, signal, (term) => {
-          logger.info({ venue: venue.name }, 'this gateway follows the venue');
-          return make().run(term);
-        }),
+      run: (signal) => whileInOffice(office, signal, (term) => make().run(term)),
     };
   });
 }

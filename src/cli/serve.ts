@@ -151,10 +151,9 @@ function demoInTurn(
   hosted: Hosted,
   { seed, symbols, rate, signal }: { seed: number; symbols: number; rate: number; signal: AbortSignal },
 ): Promise<void> {
-  return whileInOffice(hosted.gateway.office('demo'), signal, async (term) => {
-    hosted.logger.info('this gateway runs the demo market');
-    await runDemo(hosted, new SyntheticMarket({ seed, symbols }), { rate, signal: term });
-  });
+  return whileInOffice(hosted.gateway.office('demo'), signal, (term) =>
+    runDemo(hosted, new SyntheticMarket({ seed, symbols }), { rate, signal: term }),
+  );
 }
 
 async function runDemo(

@@ -146,7 +146,10 @@ function onRedis(options: SharedBusOptions): SharedBus {
     office: (name) => (listener) => {
       const office = new RedisOffice({
         ...{ port, clock: systemClock, prefix, name, onError },
-        onBegin: () => listener.begin(),
+        onBegin: () => {
+          logger.info({ office: name }, 'does what one gateway at a time does');
+          listener.begin();
+        },
         onEnd: () => listener.end(),
       });
       bus.invite(office);
