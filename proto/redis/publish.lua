@@ -121,7 +121,11 @@ local doubted, resumed = held[9] == '1', false
 for i = 10, #ARGV, 2 do
   local key, index = ARGV[i], (i - 10) / 2
   local kind, place = kinds[index], places[index]
-  if not place and key ~= '' then place = redis.call('ZSCORE', KEYS[4], key) end
+  if not place and key ~= '' then
+    -- Negative: the place of the first one, nothing new was sequenced.
+    local known = redis.call('ZSCORE', KEYS[4], key)
+    place = known and -tonumber(known)
+  end
   -- Nobody folds the log: a snapshot is a base as well.
   local full = kind <= 1 and seq - base >= UNFOLDED_FACTOR * logMax
   if place then

@@ -238,9 +238,10 @@ export class RedisPublishing {
   private placed({ order, keys, publications }: Group, i: number, epoch: number, result: number | string): Published {
     if (typeof result !== 'number')
       return { refused: result === 'needs-snapshot' ? fault(result) : fault('internal', result) };
-    const isNewer = order > (this.torn.get(keys.topic) ?? order);
+    // A place of before, by its key, is negative: nothing was sequenced now.
+    const isNewer = result > 0 && order > (this.torn.get(keys.topic) ?? order);
     if (isNewer && publications[i]!.update.kind === 'snapshot') this.torn.delete(keys.topic);
-    return { epoch, seq: result };
+    return { epoch, seq: Math.abs(result) };
   }
 
   private failed(

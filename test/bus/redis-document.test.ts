@@ -160,7 +160,7 @@ describe('what the page says to type', () => {
       return script.eval(lua('publish'), 4, ...all, 1, 4_711, 17, '', '2.0.0', '', '', 1_024, '', 'key', update);
     };
     expect(await call()).toEqual([4_711, 0, 1]);
-    expect(await call()).toEqual([4_711, 0, 1]);
+    expect(await call()).toEqual([4_711, 0, -1]);
     const book = async (): Promise<string> => (await fetch(`${gateway.url}/v1/book/A`)).text();
     expect(await book()).toContain('"bids":[["10.00","1"]]');
     const forbidden = [

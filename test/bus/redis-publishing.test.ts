@@ -33,3 +33,15 @@ test('a snapshot that was under way does not make good what was refused after it
   expect(codes(await bus.publish([of('snapshot'), of('delta')]))).toEqual(new Set(['accepted']));
   expect(codes(await bus.publish([of('delta')]))).toEqual(new Set(['accepted']));
 });
+
+test('a snapshot that was there before, by its key, does not make good what was refused since', async () => {
+  const redis = await redisForTests();
+  const { bus, instruments, close } = await startBus({ url: redis.url, prefix: redis.prefix });
+  closing.push(redis, { close });
+  instruments.put(define({ symbol: 'A', priceScale: 0, sizeScale: 0 }));
+  const keyed: Publication = { ...of('snapshot'), key: 'once' };
+  expect(await bus.publish([keyed])).toMatchObject([{ seq: 1 }]);
+  await bus.publish(Array.from({ length: UNANSWERED_MAX + 1 }, () => of('delta')));
+  expect(await bus.publish([keyed])).toMatchObject([{ seq: 1 }]);
+  expect(codes(await bus.publish([of('delta')]))).toEqual(new Set(['needs-snapshot']));
+});

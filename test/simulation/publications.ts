@@ -55,6 +55,7 @@ export class Publications implements ServerWitness {
   private orders = 0;
   /** Books of which a process knows that an update was lost: which one, and what it had been handed when it was told. */
   private readonly holes = new Map<string, { readonly lost: number; readonly knownAt: number }>();
+  private readonly unscaled = new Set<number>();
   /** By symbol the newest snapshot that was sequenced. */
   private readonly snapshots = new Map<string, number>();
 
@@ -146,8 +147,9 @@ export class Publications implements ServerWitness {
     oracle.record(symbol, update, { epoch, seq }, { exchangeUs, publishUs });
     const history = oracle.now(channelOf(update), symbol)!;
     account.places.push({ epoch, seq, history });
-    if (history.scales === '') history.scales = account.scales;
-    else if (account.scales !== '' && history.scales !== account.scales) {
+    // Of an epoch that began without scales nobody can tell.
+    if (history.scales === '' && !this.unscaled.has(epoch)) history.scales = account.scales;
+    else if (history.scales !== '' && account.scales !== '' && history.scales !== account.scales) {
       throw new Error(`${topic}: numbers of ${account.scales} at ${epoch}@${seq}, where they are of ${history.scales}`);
     }
     if (kind === 1) this.torn.delete(symbol);
@@ -171,7 +173,8 @@ export class Publications implements ServerWitness {
     this.holes.set(place, { lost, knownAt: this.orders });
   }
 
-  began(topic: string): void {
+  began(topic: string, epoch: number, scales: string): void {
+    if (scales === '') this.unscaled.add(epoch);
     const { channel, symbol } = partsOf(topic);
     this.oracle.end(channel, symbol);
     if (channel === 'book') this.torn.add(symbol);

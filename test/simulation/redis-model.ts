@@ -153,7 +153,8 @@ export class RedisModel {
     for (const [index, update] of updates.entries()) {
       const key = `${args[9 + 2 * index]}`;
       const kind = update[0] as number;
-      const place = places.get(index) ?? (key === '' ? undefined : topic.keys.get(key));
+      const known = key === '' ? undefined : topic.keys.get(key);
+      const place = places.get(index) ?? (known === undefined ? undefined : -known);
       const full = kind <= 1 && seq - base >= UNFOLDED_FACTOR * logMax;
       if (place !== undefined) results.push(place);
       else if (kind <= 1 && (repeated || (kind === 0 && (full || !whole)))) results.push(text('needs-snapshot'));
