@@ -132,6 +132,9 @@ for i = 10, #ARGV, 2 do
     answers[#answers + 1] = tonumber(place)
   elseif kind <= 1 and (repeated or (kind == 0 and (full or not complete))) then
     answers[#answers + 1] = 'needs-snapshot'
+  elseif repeated then
+    -- It went in with the others, so long ago that the log does not tell where.
+    answers[#answers + 1] = 'unsure'
   else
     if full then
       redis.call('DEL', KEYS[3])

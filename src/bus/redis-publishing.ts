@@ -237,7 +237,7 @@ export class RedisPublishing {
 
   private placed({ order, keys, publications }: Group, i: number, epoch: number, result: number | string): Published {
     if (typeof result !== 'number')
-      return { refused: result === 'needs-snapshot' ? fault(result) : fault('internal', result) };
+      return { refused: result === 'needs-snapshot' ? fault(result) : fault('bus-down', UNSURE) };
     // A place of before, by its key, is negative: nothing was sequenced now.
     const isNewer = result > 0 && order > (this.torn.get(keys.topic) ?? order);
     if (isNewer && publications[i]!.update.kind === 'snapshot') this.torn.delete(keys.topic);

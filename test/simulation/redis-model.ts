@@ -158,6 +158,7 @@ export class RedisModel {
       const full = kind <= 1 && seq - base >= UNFOLDED_FACTOR * logMax;
       if (place !== undefined) results.push(place);
       else if (kind <= 1 && (repeated || (kind === 0 && (full || !whole)))) results.push(text('needs-snapshot'));
+      else if (repeated) results.push(text('unsure'));
       else {
         // What frees memory may be done without any, and what follows it then as well.
         if (full) {
