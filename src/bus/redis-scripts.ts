@@ -5,7 +5,16 @@
 import type { RedisArgument, RedisPort, RedisReply, RedisScript } from '../ports/redis.ts';
 import { REDIS_FORMAT } from './redis-entry.ts';
 import type { TopicKeys } from './redis-keys.ts';
-import { bytesOf, entriesOf, integerOf, type LoggedEntry, listOf, refusalOf, textOf } from './redis-state.ts';
+import {
+  bytesOf,
+  ENTRIES_AT_ONCE,
+  entriesOf,
+  integerOf,
+  type LoggedEntry,
+  listOf,
+  refusalOf,
+  textOf,
+} from './redis-state.ts';
 
 /** A script would not do it. `value` is what it said of the reason: the epoch, the scales, the token that it found. */
 export class ScriptRefusal extends Error {
@@ -82,12 +91,13 @@ export class RedisScripts {
     return headOf(await this.load(keys, scales, 'head'));
   }
 
-  async book(keys: TopicKeys, scales: string): Promise<StoredBook> {
+  /** @param breathe awaited now and then, by those who are in no hurry. */
+  async book(keys: TopicKeys, scales: string, breathe?: () => Promise<void>): Promise<StoredBook> {
     for (let tries = 1; ; tries++) {
       const reply = await this.load(keys, scales, 'book');
       const head = headOf(reply);
       // Apart from the script: within it the same takes Redis six times as long.
-      const entries = await this.range(keys, head.baseSeq + 1, head.seq);
+      const entries = await this.range(keys, head.baseSeq + 1, head.seq, breathe);
       const whole = entries.length === head.seq - head.baseSeq && entries.every(({ epoch }) => epoch === head.epoch);
       if (whole) return { ...head, horizonSeq: integerOf(reply[7]), base: bytesOf(reply[8]), entries };
       // A fold, or another epoch, came between the two.
@@ -102,10 +112,22 @@ export class RedisScripts {
   }
 
   /** Entries from `firstSeq` to `lastSeq` as far as the log holds them. */
-  async range({ log }: TopicKeys, firstSeq: number, lastSeq: number): Promise<LoggedEntry[]> {
+  async range(
+    { log }: TopicKeys,
+    firstSeq: number,
+    lastSeq: number,
+    breathe?: () => Promise<void>,
+  ): Promise<LoggedEntry[]> {
     if (lastSeq < firstSeq) return [];
     const countMax = lastSeq - firstSeq + 1;
-    return entriesOf(await this.options.port.range(log, `${firstSeq}-0`, `${lastSeq}-0`, countMax));
+    const reply = listOf(await this.options.port.range(log, `${firstSeq}-0`, `${lastSeq}-0`, countMax));
+    if (breathe === undefined) return entriesOf(reply);
+    const entries: LoggedEntry[] = [];
+    for (let at = 0; at < reply.length; at += ENTRIES_AT_ONCE) {
+      await breathe();
+      entries.push(...entriesOf(reply.slice(at, at + ENTRIES_AT_ONCE)));
+    }
+    return entries;
   }
 
   async fold({ all }: TopicKeys, epoch: number, seq: number, base: Uint8Array): Promise<void> {

@@ -14,7 +14,7 @@ import { Follower, type FollowerCounters, followerCounters, isSucceeded } from '
 import { type TopicKeys, topicKeys } from './redis-keys.ts';
 import { type PublishingCounters, RedisPublishing, scalesOf } from './redis-publishing.ts';
 import { RedisScripts, ScriptRefusal } from './redis-scripts.ts';
-import { bookOf, encodeBase } from './redis-state.ts';
+import { bookInTurns, bookOf, encodeBase } from './redis-state.ts';
 import { RedisWatch, type WatchCounters } from './redis-watch.ts';
 
 /** What shares the bus's connections: it is told of channels that are its own. */
@@ -435,8 +435,10 @@ export class RedisBus implements Bus, RedisListener {
     if (this.folding.has(keys.topic)) return;
     this.folding.add(keys.topic);
     try {
-      const stored = await this.scripts.book(keys, scales);
-      const book = bookOf(stored, stored.entries, this.options.tombstonesMax);
+      // A book is folded while others are being published: nobody should wait for the whole of it.
+      const breathe = (): Promise<void> => new Promise((resolve) => this.options.timers.soon(resolve));
+      const stored = await this.scripts.book(keys, scales, breathe);
+      const book = await bookInTurns(stored, stored.entries, this.options.tombstonesMax, breathe);
       await this.scripts.fold(keys, stored.epoch, stored.seq, encodeBase(book.state()));
       this.counters.folds += 1;
     } catch (error) {
