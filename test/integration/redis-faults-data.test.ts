@@ -44,7 +44,9 @@ describe.concurrent('clients are exact, and current again within three seconds,'
     const from = source.offers.length;
     await rig.refuses(200);
     rig.expectFailedFast(from);
-    expect(await figure(redis, 'errorstats', 'errorstat_OOM', 'count')).toBeGreaterThan(0);
+    // Redis 6.2 counts what fails within a script under the script's own error.
+    const counts = ['errorstat_OOM', 'errorstat_ERR'].map((name) => figure(redis, 'errorstats', name, 'count'));
+    expect(Math.max(...(await Promise.all(counts)))).toBeGreaterThan(0);
     await redis.command('CONFIG', 'SET', 'maxmemory', '0');
     await rig.recovers();
     await rig.finish();
