@@ -86,6 +86,8 @@ export class Follower {
   private mending: Timer | null = null;
   private trusted = true;
   private sourceDoubted = false;
+  /** The first look failed: what listeners loaded meanwhile may be older than where this begins. */
+  private late = false;
   private told = false;
   private sinceCheck = 0;
   private readonly head: EntryHead = { format: 0, epoch: 0, seq: 0, publishUs: 0, nonce: 0 };
@@ -172,6 +174,7 @@ export class Follower {
         this.checkAgain = false;
         await this.compare().catch((error: unknown) => {
           if (!isSucceeded(error) || ++refusals > REFUSALS_MAX) throw error;
+          if (this.epoch === 0) this.late = true;
           this.checkAgain = true;
           return this.options.onRefused(error);
         });
@@ -183,6 +186,7 @@ export class Follower {
   }
 
   private failed(error: unknown): void {
+    if (this.epoch === 0) this.late = true;
     if (this.stopped) return;
     // Without a connection there is nothing to try: the bus checks every topic when it is back.
     if (error instanceof RedisFailure && error.outcome !== 'refused') return;
@@ -219,6 +223,9 @@ export class Follower {
     this.epoch = epoch;
     this.seq = seq;
     this.remember(seq, nonce);
+    if (!this.late) return;
+    this.late = false;
+    for (const listener of this.listeners) listener.lost();
   }
 
   private begin(epoch: number): void {
