@@ -99,8 +99,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a loss that nobody is told of',
     file: 'src/bus/redis-follower.ts',
-    from: '    for (const listener of this.listeners) listener.lost();\n',
-    to: '',
+    from: '    this.remember(head.seq, head.nonce);\n    for (const listener of this.listeners) listener.lost();\n',
+    to: '    this.remember(head.seq, head.nonce);\n',
   },
   {
     name: 'an update sent again as if it were the first time',
