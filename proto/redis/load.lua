@@ -1,6 +1,6 @@
 -- Tells a topic's head and, where asked for, its whole state; a topic that nobody published yet gets its epoch here.
 -- KEYS as in publish.lua
--- ARGV 1 format, 2 epoch to begin with, 3 replication id, 4 scales, 5 'head', 'book', 'last' or 'recent', 6 entries at most
+-- ARGV 1 format, 2 epoch to begin with, 3 replication id, 4 scales, 5 'head', 'book' or 'recent', 6 entries at most
 local topic = KEYS[1]
 local held = redis.call('HMGET', topic, 'format', 'epoch', 'seq', 'nonce', 'replication', 'base', 'publishUs', 'exchangeUs',
   'doubted', 'horizon', 'scales')
@@ -24,6 +24,6 @@ if ARGV[5] == 'book' then
   answer[8] = tonumber(held[10]) or 0
   answer[9] = redis.call('GET', KEYS[3]) or ''
 elseif ARGV[5] ~= 'head' then
-  answer[8] = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', ARGV[5] == 'last' and 1 or ARGV[6])
+  answer[8] = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', ARGV[6])
 end
 return answer

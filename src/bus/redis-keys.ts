@@ -4,6 +4,7 @@
 import type { UpdateChannel } from '../market/update.ts';
 
 export interface TopicKeys {
+  readonly channel: UpdateChannel;
   /** The hash of the topic's head, and the channel of its messages. */
   readonly topic: string;
   /** In the order in which scripts take them: topic, log, base, keys. */
@@ -14,5 +15,5 @@ export interface TopicKeys {
 export function topicKeys(prefix: string, channel: UpdateChannel, symbol: string): TopicKeys {
   const topic = `${prefix}:{${channel}:${symbol}}`;
   const log = `${topic}:log`;
-  return { topic, log, all: [topic, log, `${topic}:base`, `${topic}:keys`] };
+  return { channel, topic, log, all: [topic, log, `${topic}:base`, `${topic}:keys`] };
 }

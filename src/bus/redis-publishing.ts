@@ -143,7 +143,7 @@ export class RedisPublishing {
   }
 
   private giveUp({ group, settle }: Lost): void {
-    if (isBook(group)) this.givenUp.add(group.keys.topic);
+    if (isBook(group.keys)) this.givenUp.add(group.keys.topic);
     settle(this.refuse(group, `no answer in time; ${UNSURE}`));
   }
 
@@ -177,7 +177,7 @@ export class RedisPublishing {
       return this.refuse(group, 'too many updates are unanswered');
     this.unanswered += publications.length;
     try {
-      if (lease !== undefined && isBook(group)) {
+      if (lease !== undefined && isBook(group.keys)) {
         return await this.leases.inTurn(keys, lease, publications, (chosen, expectedSeq) =>
           this.begin({ ...group, publications: [...chosen] }, `${expectedSeq}`),
         );
@@ -261,7 +261,7 @@ export class RedisPublishing {
       case 'fenced':
         return this.all(group, code);
       case 'unsure':
-        if (isBook(group)) this.givenUp.add(keys.topic);
+        if (isBook(group.keys)) this.givenUp.add(keys.topic);
         return this.refuse(group, UNSURE);
       case 'moved':
         return this.all(group, 'fenced', 'the topic was written past the lease');
@@ -286,7 +286,7 @@ export class RedisPublishing {
 
   private refuse(group: Group, why: string): readonly Published[] {
     this.counters.down += group.publications.length;
-    if (isBook(group)) {
+    if (isBook(group.keys)) {
       this.torn.set(group.keys.topic, Math.max(group.order, this.torn.get(group.keys.topic) ?? 0));
       this.leases.forget(group.keys.topic);
     }
@@ -303,9 +303,8 @@ function sureOf({ againUs }: SequencedCall, answers: readonly Published[]): read
   });
 }
 
-function isBook({ publications }: Group): boolean {
-  const [first] = publications;
-  return first !== undefined && channelOf(first.update) === 'book';
+function isBook({ channel }: TopicKeys): boolean {
+  return channel === 'book';
 }
 
 /** What makes the numbers of two epochs mean different things. */

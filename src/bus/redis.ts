@@ -81,12 +81,12 @@ export class RedisBus implements Bus, RedisListener {
   private readonly followers = new Map<string, Follower>();
   private readonly guests = new Map<string, RedisGuest>();
   private readonly visitors = new Set<RedisGuest>();
+  /** Of the server at the other end of the calls' connection; null: there is none. */
   private identity: RedisIdentity | null = null;
   private readonly canary: string;
   /** What was said here of symbols' sources; that one is in doubt is said again when Redis has come back, the contrary until it was heard. */
   private readonly doubts = new Map<string, boolean>();
   private readonly folding = new Set<string>();
-  private isUp = false;
   private channelsStand = false;
   /** Where the round of checks goes on. */
   private checkedTo = 0;
@@ -152,8 +152,12 @@ export class RedisBus implements Bus, RedisListener {
   invite(guest: RedisGuest): void {
     this.visitors.add(guest);
     for (const channel of guest.channels) this.guests.set(channel, guest);
-    if (this.isUp && this.identity !== null) guest.up(this.identity);
+    if (this.identity !== null) guest.up(this.identity);
     if (this.channelsStand) this.options.port.subscribe(guest.channels);
+  }
+
+  private get isUp(): boolean {
+    return this.identity !== null;
   }
 
   get followed(): number {
@@ -176,17 +180,13 @@ export class RedisBus implements Bus, RedisListener {
 
   subscribe(channel: UpdateChannel, symbol: string, listener: BusListener): () => void {
     const keys = this.keysOf(channel, symbol);
-    let follower = this.followers.get(keys.topic);
-    if (follower === undefined) {
-      follower = this.follow(keys, symbol);
-    }
+    const follower = this.followers.get(keys.topic) ?? this.follow(keys, symbol);
     follower.listeners.add(listener);
     if (follower.doubted) listener.doubt(true);
-    const followed = follower;
     return () => {
-      if (!followed.listeners.delete(listener) || followed.listeners.size > 0) return;
-      followed.stop();
-      if (this.followers.get(keys.topic) !== followed) return;
+      if (!follower.listeners.delete(listener) || follower.listeners.size > 0) return;
+      follower.stop();
+      if (this.followers.get(keys.topic) !== follower) return;
       this.followers.delete(keys.topic);
       this.options.port.unsubscribe([keys.topic]);
     };
@@ -267,7 +267,6 @@ export class RedisBus implements Bus, RedisListener {
 
   up(identity: RedisIdentity): void {
     this.counters.ups += 1;
-    this.isUp = true;
     this.identity = identity;
     this.watch.up();
     this.identified(identity);
@@ -279,7 +278,7 @@ export class RedisBus implements Bus, RedisListener {
   }
 
   down(): void {
-    this.isUp = false;
+    this.identity = null;
     this.watch.down();
     for (const guest of this.visitors) guest.down();
   }
@@ -334,7 +333,7 @@ export class RedisBus implements Bus, RedisListener {
       logEntriesMax,
       counters: this.counters.followers,
       onUnfolded: (unfolded) => {
-        if (unfolded > UNFOLDED_MAX && keys.topic.includes('{book:')) void this.fold(keys, scales());
+        if (unfolded > UNFOLDED_MAX && keys.channel === 'book') void this.fold(keys, scales());
       },
       onRefused: (refusal) => this.follows(keys, symbol, refusal),
       onError,

@@ -121,7 +121,7 @@ class Caller {
   }
 
   private load(topic: string): RedisArgument[] {
-    const what = this.random.pick(['head', 'book', 'last', 'recent']);
+    const what = this.random.pick(['head', 'book', 'recent']);
     return [this.id(), this.server(topic), this.scales(topic), what, 5];
   }
 

@@ -213,7 +213,7 @@ export class RedisModel {
     const { epoch, seq, nonce, publishUs, exchangeUs, doubted, base, log } = topic;
     const answer: RedisReply[] = [epoch, seq, nonce, publishUs, exchangeUs ?? -1, doubted ? 1 : 0, base];
     if (what === 'head') return answer;
-    if (what !== 'book') return [...answer, listed(log.slice(-(what === 'last' ? 1 : countMax)).reverse())];
+    if (what !== 'book') return [...answer, listed(log.slice(-countMax).reverse())];
     return [...answer, topic.horizon, topic.baseState ?? text('')];
   }
 
