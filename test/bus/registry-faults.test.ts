@@ -87,16 +87,22 @@ describe('a node without Redis', () => {
   });
 });
 
+/** Two nodes that both list A; the second is cut off since. */
+async function apart() {
+  const redis = await server();
+  const proxy = await proxyTo(redis);
+  const [here, there] = [await begin(redis.url).live(), await begin(proxy.url).live()];
+  here.put('A');
+  await there.until(() => there.symbols.length === 1);
+  proxy.refuse(true);
+  proxy.cut();
+  await there.until(() => !there.isUp);
+  return { redis, proxy, here, there };
+}
+
 describe('a node whose connection is cut', () => {
   test('has what changed meanwhile when it is back', async () => {
-    const redis = await server();
-    const proxy = await proxyTo(redis);
-    const [here, there] = [await begin(redis.url).live(), await begin(proxy.url).live()];
-    here.put('A');
-    await there.until(() => there.symbols.length === 1);
-    proxy.refuse(true);
-    proxy.cut();
-    await there.until(() => !there.isUp);
+    const { proxy, here, there } = await apart();
     here.put('B');
     here.instruments.delist('A');
     there.put('C');
@@ -271,14 +277,7 @@ describe('a Redis that lost', () => {
   });
 
   test('everything in a restart holds what any node had listed', async () => {
-    const redis = await server();
-    const proxy = await proxyTo(redis);
-    const [here, there] = [await begin(redis.url).live(), await begin(proxy.url).live()];
-    here.put('A');
-    await there.until(() => there.symbols.length === 1);
-    proxy.refuse(true);
-    proxy.cut();
-    await there.until(() => !there.isUp);
+    const { redis, proxy, here, there } = await apart();
     there.put('T');
     here.put('H');
     await here.registry.idle();
