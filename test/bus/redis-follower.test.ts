@@ -8,14 +8,27 @@ import { startBus, until } from '../redis/bus.ts';
 import { redisForTests } from '../redis/server.ts';
 import { define } from '../simulation/venue.ts';
 
-/** Refuses the first look at a topic's head, as a Redis without memory does. */
+/** Refuses the first look at a topic's head, as a Redis without memory does, and answers the next ones once `letThrough` was called. */
 class RefusingLink extends RedisLink {
   refused = 0;
+  letThrough = (): void => {};
+  private readonly opened = new Promise<void>((resolve) => {
+    this.letThrough = resolve;
+  });
 
-  override call(script: RedisScript, keys: readonly string[], args: readonly RedisArgument[]): Promise<RedisReply> {
-    if (script !== 'load' || !args.includes('head') || this.refused > 0) return super.call(script, keys, args);
-    this.refused += 1;
-    return Promise.reject(new RedisFailure('refused', 'OOM command not allowed'));
+  override async call(
+    script: RedisScript,
+    keys: readonly string[],
+    args: readonly RedisArgument[],
+  ): Promise<RedisReply> {
+    if (script === 'load' && args.includes('head')) {
+      if (this.refused === 0) {
+        this.refused += 1;
+        throw new RedisFailure('refused', 'OOM command not allowed');
+      }
+      await this.opened;
+    }
+    return super.call(script, keys, args);
   }
 }
 
@@ -41,6 +54,7 @@ test('a state that was loaded before the follower could begin is loaded again', 
   const trade = { kind: 'trade', id: null, tradeKind: 'trade', side: 'buy', price: 1, size: 1 } as const;
   const { seq } = await bus.load('trade', 'A');
   await bus.publish([{ symbol: 'A', update: trade, exchangeUs: null }]);
+  port.letThrough();
   await until(() => bus.settled);
   await settle();
   expect({ seq, refused: port.refused }).toEqual({ seq: 0, refused: 1 });
