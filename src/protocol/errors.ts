@@ -38,7 +38,7 @@ export const ERRORS = {
   'unknown-op': {
     http: 400,
     message: 'There is no such operation.',
-    action: 'Use subscribe, unsubscribe, resync, instruments, limit or ping.',
+    action: 'Use subscribe, unsubscribe, resync, instruments, limit, ping, auth or resume.',
   },
   'unknown-channel': { http: 400, message: 'There is no such channel.', action: 'Use book, quote, trade or status.' },
   'unknown-symbol': {
@@ -187,6 +187,92 @@ export const ERRORS = {
     message: 'Publishing is open to this machine only, or to those with the token.',
     action: 'Send Authorization: Bearer <token>; set TICKWIRE_PUBLISH_TOKEN on the gateway.',
   },
+  unauthenticated: {
+    http: 401,
+    message: 'The client has not said who it is, and has to.',
+    action:
+      'Send an API key or a JWT: Authorization: Bearer, the subprotocol tickwire.bearer.<it>, or the request auth first.',
+  },
+  'bad-credential': {
+    http: 401,
+    message: 'The API key or JWT is not valid here.',
+    action: 'Ask whoever runs the gateway for one that is.',
+  },
+  'expired-credential': {
+    http: 401,
+    message: 'The API key or JWT is no longer valid.',
+    action: 'Bring a fresh one; on an open connection with the request auth.',
+  },
+  'not-entitled': {
+    http: 403,
+    message: 'This client may not do that here.',
+    action: 'Ask whoever runs the gateway to allow it.',
+  },
+  'bad-origin': {
+    http: 403,
+    message: 'Pages of this origin may not connect.',
+    action: 'Name the origin in TICKWIRE_ORIGINS on the gateway.',
+  },
+  'too-many-connections': {
+    http: 503,
+    message: 'The gateway has as many connections as it may.',
+    action: 'Try again later, or connect to another gateway.',
+  },
+  'too-many-from-address': {
+    http: 429,
+    message: 'There are as many connections from this address as there may be.',
+    action: 'Close others first; share one connection.',
+  },
+  'too-many-of-principal': {
+    http: 429,
+    message: 'This client has as many connections as it may.',
+    action: 'Close others first; share one connection.',
+  },
+  busy: {
+    http: 503,
+    message: 'More clients connect at present than are let in at once.',
+    action: 'Try again when retryAfterMs is over.',
+  },
+  draining: {
+    http: 503,
+    message: 'The gateway is about to stop.',
+    action: 'Connect to another gateway.',
+  },
+  'too-many-requests': {
+    http: 429,
+    message: 'The client sends more requests a second than it may.',
+    action: 'Send fewer, with more symbols each; the welcome states the limit.',
+  },
+  'publish-rate': {
+    http: 429,
+    message: 'The publisher sends more updates a second than it may.',
+    action: 'Send fewer: merge updates of a book; or ask whoever runs the gateway for more.',
+  },
+  'bad-token': {
+    http: 400,
+    message: 'The token is none of this installation.',
+    action: 'Go on without it: the connection is open; subscribe with cursors.',
+  },
+  'expired-token': {
+    http: 410,
+    message: 'The token is no longer valid, or nothing is known of it.',
+    action: 'Go on without it: the connection is open; subscribe with cursors.',
+  },
+  'used-token': {
+    http: 409,
+    message: 'The token was used already.',
+    action: 'Go on without it: the connection is open; subscribe with cursors.',
+  },
+  'foreign-token': {
+    http: 403,
+    message: 'The token was given to another client.',
+    action: 'Go on without it: the connection is open; subscribe with cursors.',
+  },
+  revoked: {
+    http: 403,
+    message: 'The access of this client was taken back.',
+    action: 'Ask whoever runs the gateway.',
+  },
   'not-found': {
     http: 404,
     message: 'There is nothing at this address.',
@@ -222,6 +308,11 @@ export const CloseCode = {
   tooSlow: 4001,
   silent: 4002,
   overrun: 4003,
+  refused: 4004,
+  expired: 4005,
+  resumed: 4006,
+  flood: 4007,
   badFrames: 4500,
   unsupportedProtocol: 4501,
+  unauthorized: 4502,
 } as const;

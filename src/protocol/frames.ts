@@ -19,6 +19,10 @@ export const FrameType = {
   pong: 3,
   heartbeat: 4,
   pace: 5,
+  refused: 6,
+  goodbye: 7,
+  token: 8,
+  identity: 9,
   time: 16,
   topic: 17,
   book: 18,
@@ -31,6 +35,7 @@ export const FrameType = {
   part: 25,
   end: 26,
   instrument: 27,
+  healed: 28,
 } as const;
 
 /** State channels, whose present state is all that counts, but for `trade`, of which each counts. */
@@ -103,6 +108,27 @@ export const PACE_REASONS = ['link', 'budget'] as const;
 /** One of `PACE_REASONS`. */
 export type PaceReason = (typeof PACE_REASONS)[number] | Other;
 
+/** Index is the number on the wire. Why a gateway says goodbye. */
+export const GOODBYE_REASONS = ['drain'] as const;
+/** One of `GOODBYE_REASONS`. */
+export type GoodbyeReason = (typeof GOODBYE_REASONS)[number] | Other;
+
+/**
+ * Index is the number on the wire. How a cursor was answered: with every update after it; with the difference from it; with a fresh
+ * start.
+ */
+export const HEALINGS = ['replayed', 'diffed', 'snapshot'] as const;
+/** One of `HEALINGS`. */
+export type Healing = (typeof HEALINGS)[number] | Other;
+
+/**
+ * Index is the number on the wire. Why it was answered so: it continues from the `cursor`; there was `none`; else what was in the way,
+ * as in `RESET_REASONS`.
+ */
+export const HEAL_REASONS = ['cursor', 'none', 'horizon', 'epoch', 'future', 'gap', 'requested'] as const;
+/** One of `HEAL_REASONS`. */
+export type HealReason = (typeof HEAL_REASONS)[number] | Other;
+
 /** Index is the number on the wire. */
 export const INSTRUMENT_ACTIONS = ['listed', 'changed', 'delisted'] as const;
 /** One of `INSTRUMENT_ACTIONS`. */
@@ -142,6 +168,10 @@ export interface WelcomeFrame {
     ageMsMax: number;
     /** How long a client may stall its own connection, to see it heal; absent: not at all. */
     stallMsMax?: number;
+    /** Either side finds within this that the other is gone; absent in gateways that don't know `lagMs` and `held` of a ping. */
+    silentMs?: number;
+    /** Requests a second that are carried out; a while's worth at once. Absent: as many as come. */
+    requestsPerSec?: number;
   };
 }
 /** One symbol of a request as it was granted: what is in force now. */
@@ -200,6 +230,38 @@ export interface PaceFrame {
   /** Least time between two answers of a subscription; 0: what it asked for. */
   intervalMs: number;
   reason: PaceReason;
+}
+/** The connection is not served, and is closed after this. */
+export interface RefusedFrame {
+  type: 'refused';
+  code: string;
+  message: string;
+  action: string;
+  /** When to try again, milliseconds from now; null: not before the client was mended. */
+  retryAfterMs: number | null;
+}
+/** The gateway is about to stop. */
+export interface GoodbyeFrame {
+  type: 'goodbye';
+  reason: GoodbyeReason;
+  /** When to connect to another gateway, milliseconds from now: another time for each client. */
+  reconnectMs: number;
+  /** When this connection is closed at the latest, milliseconds from now. */
+  closeMs: number;
+}
+/** What brings subscriptions and settings back on a later connection, to whichever gateway. It replaces the one before. */
+export interface TokenFrame {
+  type: 'token';
+  token: string;
+  /** It lives for this long after the connection has ended. */
+  lifeMs: number;
+}
+/** Who the gateway takes the client for; sent to those that said who they are. */
+export interface IdentityFrame {
+  type: 'identity';
+  principal: string;
+  /** Until when, microseconds since 1970; null: for as long as the connection. */
+  untilUs: number | null;
 }
 /** The base of the times in the data frames that follow in the same message. */
 export interface TimeFrame {
@@ -307,6 +369,13 @@ export interface EndFrame {
   topic: number;
   reason: EndReason;
 }
+/** How a cursor that the client brought, or that a token brought back, was answered. */
+export interface HealedFrame {
+  type: 'healed';
+  topic: number;
+  how: Healing;
+  why: HealReason;
+}
 /** An instrument, or news of one. */
 export interface InstrumentFrame {
   type: 'instrument';
@@ -326,6 +395,10 @@ export type Frame =
   | PongFrame
   | HeartbeatFrame
   | PaceFrame
+  | RefusedFrame
+  | GoodbyeFrame
+  | TokenFrame
+  | IdentityFrame
   | TimeFrame
   | TopicFrame
   | BookFrame
@@ -337,4 +410,5 @@ export type Frame =
   | GapFrame
   | ResetFrame
   | EndFrame
-  | InstrumentFrame;
+  | InstrumentFrame
+  | HealedFrame;

@@ -11,6 +11,9 @@ import {
   type FlatLevels,
   type Frame,
   GAP_REASONS,
+  GOODBYE_REASONS,
+  HEAL_REASONS,
+  HEALINGS,
   INSTRUMENT_ACTIONS,
   MODES,
   PACE_REASONS,
@@ -137,6 +140,8 @@ const FIELDS: { readonly [T in Frame['type']]: FieldsOf<Extract<Frame, { type: T
       heartbeatMs: integer,
       ageMsMax: integer,
       stallMsMax: optional(integer),
+      silentMs: optional(integer),
+      requestsPerSec: optional(integer),
     }),
   },
   ack: {
@@ -162,6 +167,10 @@ const FIELDS: { readonly [T in Frame['type']]: FieldsOf<Extract<Frame, { type: T
     intervalMs: integer,
     reason: oneOf(PACE_REASONS, 'growing'),
   },
+  refused: { code: text, message: text, action: text, retryAfterMs: orNull(integer) },
+  goodbye: { reason: oneOf(GOODBYE_REASONS, 'growing'), reconnectMs: integer, closeMs: integer },
+  token: { token: text, lifeMs: integer },
+  identity: { principal: text, untilUs: orNull(integer) },
   time: { timeUs: integer },
   topic: {
     topic: integer,
@@ -190,6 +199,7 @@ const FIELDS: { readonly [T in Frame['type']]: FieldsOf<Extract<Frame, { type: T
     tickSize: price,
     lotSize: size,
   },
+  healed: { topic: integer, how: oneOf(HEALINGS, 'growing'), why: oneOf(HEAL_REASONS, 'growing') },
 };
 
 const ENTRIES = new Map<string, [string, Field][]>(

@@ -11,6 +11,9 @@ import {
   type Frame,
   FrameType,
   GAP_REASONS,
+  GOODBYE_REASONS,
+  HEAL_REASONS,
+  HEALINGS,
   INSTRUMENT_ACTIONS,
   MODES,
   type Other,
@@ -38,6 +41,10 @@ const ELEMENTS_MIN: Readonly<Record<number, number>> = {
   [FrameType.pong]: 3,
   [FrameType.heartbeat]: 4,
   [FrameType.pace]: 5,
+  [FrameType.refused]: 5,
+  [FrameType.goodbye]: 4,
+  [FrameType.token]: 3,
+  [FrameType.identity]: 3,
   [FrameType.time]: 2,
   [FrameType.topic]: TOPIC_ELEMENTS,
   [FrameType.book]: BOOK_ELEMENTS,
@@ -50,7 +57,11 @@ const ELEMENTS_MIN: Readonly<Record<number, number>> = {
   [FrameType.part]: 9,
   [FrameType.end]: 3,
   [FrameType.instrument]: 7,
+  [FrameType.healed]: 4,
 };
+
+/** Limits of the welcome that may be missing, in their order. */
+const LATER_LIMITS = ['stallMsMax', 'silentMs', 'requestsPerSec'] as const;
 
 const NO_TIME = 'a data frame without a time frame before it in the message';
 
@@ -167,9 +178,11 @@ export class MsgpackDecoder implements Decoder {
           heartbeatMs: r.integer(),
           ageMsMax: r.integer(),
         };
-        const stallMsMax = fields > 5 ? r.naturalOrSkip() : undefined;
-        if (stallMsMax !== undefined) limits.stallMsMax = stallMsMax;
-        for (let i = 6; i < fields; i++) r.skip();
+        LATER_LIMITS.forEach((name, i) => {
+          const limit = fields > 5 + i ? r.naturalOrSkip() : undefined;
+          if (limit !== undefined) limits[name] = limit;
+        });
+        for (let i = 5 + LATER_LIMITS.length; i < fields; i++) r.skip();
         return { ...welcome, limits };
       }
       case FrameType.heartbeat:
@@ -181,6 +194,32 @@ export class MsgpackDecoder implements Decoder {
           priority: r.integer(),
           intervalMs: r.integer(),
           reason: growing(PACE_REASONS, r.integer()),
+        };
+      case FrameType.refused:
+        return {
+          type: 'refused',
+          code: r.string(),
+          message: r.string(),
+          action: r.string(),
+          retryAfterMs: r.integerOrNil(),
+        };
+      case FrameType.goodbye:
+        return {
+          type: 'goodbye',
+          reason: growing(GOODBYE_REASONS, r.integer()),
+          reconnectMs: r.integer(),
+          closeMs: r.integer(),
+        };
+      case FrameType.token:
+        return { type: 'token', token: r.string(), lifeMs: r.integer() };
+      case FrameType.identity:
+        return { type: 'identity', principal: r.string(), untilUs: r.integerOrNil() };
+      case FrameType.healed:
+        return {
+          type: 'healed',
+          topic: r.integer(),
+          how: growing(HEALINGS, r.integer()),
+          why: growing(HEAL_REASONS, r.integer()),
         };
       case FrameType.ack:
         return ack(r);

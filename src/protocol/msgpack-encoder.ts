@@ -9,6 +9,9 @@ import {
   type Frame,
   FrameType,
   GAP_REASONS,
+  GOODBYE_REASONS,
+  HEAL_REASONS,
+  HEALINGS,
   INSTRUMENT_ACTIONS,
   PACE_REASONS,
   PACES,
@@ -18,6 +21,7 @@ import {
   STATUSES,
   type Stamp,
   TRADE_KINDS,
+  type WelcomeFrame,
 } from './frames.ts';
 import type { ByteWriter } from './writer.ts';
 
@@ -94,13 +98,7 @@ export function encodeMsgpack(w: ByteWriter, frame: Frame): void {
       w.string(frame.server);
       w.string(frame.session);
       w.integer(frame.timeUs);
-      w.array(frame.limits.stallMsMax === undefined ? 5 : 6);
-      w.integer(frame.limits.requestBytes);
-      w.integer(frame.limits.symbolsPerRequest);
-      w.integer(frame.limits.subscriptions);
-      w.integer(frame.limits.heartbeatMs);
-      w.integer(frame.limits.ageMsMax);
-      return optional(w, frame.limits.stallMsMax);
+      return limits(w, frame.limits);
     case 'ack':
       return ack(w, frame);
     case 'error':
@@ -124,6 +122,30 @@ export function encodeMsgpack(w: ByteWriter, frame: Frame): void {
       w.integer(frame.priority);
       w.integer(frame.intervalMs);
       return w.integer(numberOf(PACE_REASONS, frame.reason));
+    case 'refused':
+      head(w, 5, FrameType.refused);
+      w.string(frame.code);
+      w.string(frame.message);
+      w.string(frame.action);
+      return w.integerOrNil(frame.retryAfterMs);
+    case 'goodbye':
+      head(w, 4, FrameType.goodbye);
+      w.integer(numberOf(GOODBYE_REASONS, frame.reason));
+      w.integer(frame.reconnectMs);
+      return w.integer(frame.closeMs);
+    case 'token':
+      head(w, 3, FrameType.token);
+      w.string(frame.token);
+      return w.integer(frame.lifeMs);
+    case 'identity':
+      head(w, 3, FrameType.identity);
+      w.string(frame.principal);
+      return w.integerOrNil(frame.untilUs);
+    case 'healed':
+      head(w, 4, FrameType.healed);
+      w.integer(frame.topic);
+      w.integer(numberOf(HEALINGS, frame.how));
+      return w.integer(numberOf(HEAL_REASONS, frame.why));
   }
 }
 
@@ -162,6 +184,16 @@ function part(w: ByteWriter, frame: PartFrame): void {
   w.integer(frame.count);
   levels(w, frame.bids);
   levels(w, frame.asks);
+}
+
+/** Those at the end may be missing: nil stands for one that others follow. */
+function limits(w: ByteWriter, all: WelcomeFrame['limits']): void {
+  const { requestBytes, symbolsPerRequest, subscriptions, heartbeatMs, ageMsMax } = all;
+  const last = [all.stallMsMax, all.silentMs, all.requestsPerSec];
+  while (last.length > 0 && last.at(-1) === undefined) last.pop();
+  w.array(5 + last.length);
+  for (const limit of [requestBytes, symbolsPerRequest, subscriptions, heartbeatMs, ageMsMax]) w.integer(limit);
+  for (const limit of last) w.integerOrNil(limit ?? null);
 }
 
 /** What every frame begins with: how many elements it has, and the number of its type. */

@@ -13,6 +13,10 @@ const channel = Type.Enum([...CHANNELS]);
 const symbols = Type.Array(Type.String({ maxLength: 64 }), { minItems: 1 });
 const seq = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const depth = Type.Enum([...DEPTHS]);
+/** Never repeated in an answer. */
+const secret = Type.String({ minLength: 1, maxLength: 8_192 });
+/** Topics of which one ping may say what is held. */
+export const HELD_PER_PING_MAX = 256;
 /** Ticks that a level of a grouped book sums up. */
 const group = Type.Optional(Type.Integer({ minimum: 0, maximum: GROUP_MAX }));
 
@@ -59,7 +63,30 @@ const SCHEMAS = {
     { op: Type.Literal('demo'), id, stallMs: Type.Integer({ minimum: 0, maximum: 60_000 }) },
     { additionalProperties: false },
   ),
-  ping: Type.Object({ op: Type.Literal('ping'), id }, { additionalProperties: false }),
+  ping: Type.Object(
+    {
+      op: Type.Literal('ping'),
+      id,
+      /** How old what the client shows is, as it measures. */
+      lagMs: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
+      /** Topic id and the seq that is held, one after the other. */
+      held: Type.Optional(Type.Array(seq, { maxItems: 2 * HELD_PER_PING_MAX })),
+    },
+    { additionalProperties: false },
+  ),
+  auth: Type.Object({ op: Type.Literal('auth'), id, credential: secret }, { additionalProperties: false }),
+  resume: Type.Object(
+    {
+      op: Type.Literal('resume'),
+      id,
+      token: secret,
+      /** Whether the subscriptions come back too. */
+      subscriptions: Type.Optional(Type.Boolean()),
+      /** By the names of topics, as `book:BTC-USD`. */
+      cursors: Type.Optional(Type.Record(Type.String({ pattern: '^[^]*$' }), CursorSchema)),
+    },
+    { additionalProperties: false },
+  ),
 };
 
 /** The operations that there are. */
@@ -72,6 +99,8 @@ export type InstrumentsRequest = Static<typeof SCHEMAS.instruments>;
 export type LimitRequest = Static<typeof SCHEMAS.limit>;
 export type DemoRequest = Static<typeof SCHEMAS.demo>;
 export type PingRequest = Static<typeof SCHEMAS.ping>;
+export type AuthRequest = Static<typeof SCHEMAS.auth>;
+export type ResumeRequest = Static<typeof SCHEMAS.resume>;
 export type Request =
   | SubscribeRequest
   | UnsubscribeRequest
@@ -79,7 +108,9 @@ export type Request =
   | InstrumentsRequest
   | LimitRequest
   | DemoRequest
-  | PingRequest;
+  | PingRequest
+  | AuthRequest
+  | ResumeRequest;
 
 /** A request that can't be carried out, with its id where that could be read. */
 export interface BadRequest {
@@ -90,6 +121,8 @@ export interface BadRequest {
 const compiled = Object.fromEntries(
   Object.entries(SCHEMAS).map(([op, schema]) => [op, Compile(schema as TSchema)]),
 ) as unknown as Record<string, ReturnType<typeof Compile>>;
+
+const SECRET_FIELDS: ReadonlySet<string> = new Set(['credential', 'token']);
 
 /** The field at fault decides the code. */
 const CODE_OF_FIELD: ReadonlyMap<string, ErrorCode> = new Map([
@@ -140,6 +173,8 @@ function faultOf(value: Record<string, unknown>, check: ReturnType<typeof Compil
   const field = path[1] ?? '';
   const code =
     path.length === 2 && value[field] !== undefined ? (CODE_OF_FIELD.get(field) ?? 'bad-request') : 'bad-request';
+  // What is meant to be secret is not sent back.
+  if (SECRET_FIELDS.has(field)) return fault('bad-request', `${field} is not 1 to 8192 characters of text`);
   if (field === '') return fault('bad-request', first?.message ?? 'unknown field');
   return fault(code, `${path.slice(1).join('.')}: ${shown(valueAt(value, path.slice(1)))}`.slice(0, 120));
 }
