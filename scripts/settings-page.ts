@@ -31,7 +31,8 @@ const AFTER = `
 ## Beside the gateway
 
 - \`TICKWIRE_URL\`: where \`tickwire watch\`, \`tickwire publish\` and \`tickwire instruments\` look for a gateway; else on this
-  machine, at \`TICKWIRE_PORT\`. \`tickwire publish\` brings \`TICKWIRE_PUBLISH_TOKEN\`, where it is set.
+  machine, at \`TICKWIRE_PORT\`.
+- \`TICKWIRE_CREDENTIAL\`: an API key or a JWT that \`tickwire publish\` shows the gateway; else \`TICKWIRE_PUBLISH_TOKEN\`, where that is set.
 - \`TICKWIRE_CAPTURES\`: where the tests look for captures of real exchange traffic; else \`../shared/captures\`.
 - \`NO_COLOR\`: where it is set, the command line prints no colours.
 - \`TERM\`: where it is \`dumb\`, the command line prints no colours and does not move the cursor.

@@ -13,6 +13,9 @@ import {
   END_REASONS,
   FrameType,
   GAP_REASONS,
+  GOODBYE_REASONS,
+  HEAL_REASONS,
+  HEALINGS,
   INSTRUMENT_ACTIONS,
   INTERVALS_MS,
   MODES,
@@ -112,13 +115,16 @@ describe('the lists of frames.md are those of the code', () => {
       'end reasons': END_REASONS,
       paces: PACES,
       'pace reasons': PACE_REASONS,
+      'goodbye reasons': GOODBYE_REASONS,
+      healings: HEALINGS,
+      'heal reasons': HEAL_REASONS,
       sides: SIDES,
       'trade kinds': TRADE_KINDS,
       'instrument actions': INSTRUMENT_ACTIONS,
       channels: CHANNELS,
       modes: MODES,
     });
-    for (const [list, cell] of documented.slice(0, 9)) {
+    for (const [list, cell] of documented.slice(0, 12)) {
       const numbers = [...cell.matchAll(/(\d+) `/g)].map(([, number]) => Number(number));
       expect(numbers, list).toEqual(numbers.map((_, index) => index));
     }
@@ -168,7 +174,7 @@ describe('the examples of frames.md are what the codecs read', () => {
     const lines = section('In one minute').split('\n');
     const received = lines.filter((line) => line.startsWith('< ')).map((line) => line.slice(2));
     const frames = jsonCodec.decoder().decode(utf8Of(received.join('\n')));
-    expect(frames.map(({ type }) => type)).toEqual(['welcome', 'ack', 'topic', 'quote']);
+    expect(frames.map(({ type }) => type)).toEqual(['welcome', 'token', 'ack', 'topic', 'quote']);
     const sent = lines.filter((line) => line.startsWith('> ')).map((line) => line.slice(2));
     expect(readRequest(JSON.parse(sent[0]!))).toMatchObject({ op: 'subscribe' });
   });

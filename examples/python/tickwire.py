@@ -29,6 +29,9 @@ GAP_REASONS = ["ring", "budget", "bus"]
 END_REASONS = ["delisted", "revoked", "unsubscribed"]
 PACES = ["real-time", "conflated", "slower", "top"]
 PACE_REASONS = ["link", "budget"]
+GOODBYE_REASONS = ["drain"]
+HEALINGS = ["replayed", "diffed", "snapshot"]
+HEAL_REASONS = ["cursor", "none", "horizon", "epoch", "future", "gap", "requested"]
 SIDES = ["unknown", "buy", "sell"]
 TRADE_KINDS = ["trade", "correction", "bust"]
 INSTRUMENT_ACTIONS = ["listed", "changed", "delisted"]
@@ -213,6 +216,8 @@ LIMITS = {
     "heartbeatMs": INTEGER,
     "ageMsMax": INTEGER,
     "stallMsMax": optional(None),
+    "silentMs": optional(None),
+    "requestsPerSec": optional(None),
 }
 
 FRAMES = {
@@ -225,6 +230,10 @@ FRAMES = {
         "pace",
         {"pace": named(PACES, True), "priority": INTEGER, "intervalMs": INTEGER, "reason": named(PACE_REASONS, True)},
     ),
+    6: ("refused", {"code": STRING, "message": STRING, "action": STRING, "retryAfterMs": or_null(INTEGER)}),
+    7: ("goodbye", {"reason": named(GOODBYE_REASONS, True), "reconnectMs": INTEGER, "closeMs": INTEGER}),
+    8: ("token", {"token": STRING, "lifeMs": INTEGER}),
+    9: ("identity", {"principal": STRING, "untilUs": or_null(INTEGER)}),
     16: ("time", {"timeUs": INTEGER}),
     17: (
         "topic",
@@ -267,6 +276,7 @@ FRAMES = {
             "lotSize": SIZE,
         },
     ),
+    28: ("healed", {"topic": INTEGER, "how": named(HEALINGS, True), "why": named(HEAL_REASONS, True)}),
 }
 BY_NAME = dict(FRAMES.values())
 STAMPED = ["book", "quote", "trade", "status"]
@@ -753,7 +763,7 @@ class Client:
             # Who knows none of the subprotocols says so in JSON.
             decoder = Decoder("json") if text and self.codec == "msgpack" else self.decoder
             for frame in decoder.decode(message):
-                if frame["type"] == "error":
+                if frame["type"] in ("error", "refused"):
                     raise ConnectionError(f"{frame['code']}: {frame['message']} {frame['action']}")
                 if frame["type"] == "ack":
                     for refused in frame["refused"]:

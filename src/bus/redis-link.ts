@@ -29,7 +29,18 @@ const CONNECT_MS_MAX = 1_000;
 const DISCONNECT_MS_MAX = 20;
 /** Channels in one command: bounds its length. */
 const CHANNELS_AT_ONCE = 500;
-const SCRIPTS: readonly RedisScript[] = ['publish', 'load', 'fold', 'renew', 'doubt', 'lease', 'list', 'taker'];
+const SESSION_SCRIPTS: readonly RedisScript[] = ['session', 'session-redeem', 'session-keys'];
+const SCRIPTS: readonly RedisScript[] = [
+  'publish',
+  'load',
+  'fold',
+  'renew',
+  'doubt',
+  'lease',
+  'list',
+  'taker',
+  ...SESSION_SCRIPTS,
+];
 /** Scripts whose calls must not overtake each other. */
 const ORDERED: readonly RedisScript[] = ['publish', 'renew', 'doubt'];
 /** Each keeps 25 KB in a server, which only forgets them all together. */

@@ -58,7 +58,9 @@ const OPTION_SOURCES: Readonly<Record<string, Source>> = {
   'status <status>': fixed('one', SEQUENCED),
   'symbol <symbol>': SYMBOL,
   'instruments <file>': FILES,
+  'credential <file>': FILES,
   'out <file>': FILES,
+  'file <file>': FILES,
 };
 /** By the argument's name. */
 const ARGUMENT_SOURCES: Readonly<Record<string, Source>> = {
@@ -109,7 +111,7 @@ async function answerTo(program: Command, words: readonly string[]): Promise<Ans
     return offersOf(sourceOf(option), option, typed, `${flag}=`, words);
   }
   if (current.startsWith('-') && !place.literal) return matching(optionOffers(place), current, 'words');
-  if (place.command === program) return matching(commandOffers(program), current, 'words');
+  if (place.command.commands.length > 0) return matching(commandOffers(place.command), current, 'words');
   const args = place.command.registeredArguments;
   const argument = args[place.operands] ?? (args.at(-1)?.variadic === true ? args.at(-1) : undefined);
   if (argument === undefined) return matching(place.literal ? [] : optionOffers(place), current, 'words');
@@ -144,7 +146,7 @@ function walk(program: Command, words: readonly string[]): Place {
       given.add(option);
       if (option.required && typed === null) awaits = option;
     } else {
-      const found = command === program ? program.commands.find((each) => each.name() === word) : undefined;
+      const found = command.commands.find((each) => each.name() === word);
       if (found === undefined) operands += 1;
       else command = found;
     }
@@ -177,8 +179,8 @@ function optionOffers({ command, given }: Place): Offer[] {
   return left.map(({ long, description }) => ({ value: long!, about: oneLine(description) }));
 }
 
-function commandOffers(program: Command): Offer[] {
-  const commands = program.createHelp().visibleCommands(program);
+function commandOffers(command: Command): Offer[] {
+  const commands = command.createHelp().visibleCommands(command);
   return commands.map((command) => ({ value: command.name(), about: oneLine(command.summary()) }));
 }
 

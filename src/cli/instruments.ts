@@ -2,6 +2,7 @@
 // Invariant: stdout carries the list and nothing else.
 
 import type { Command } from 'commander';
+import type { Fault } from '../protocol/errors.ts';
 import { gatewayUrl } from '../settings/settings.ts';
 import { Complaint } from './complaint.ts';
 import { type Endpoints, urlOf, usualEndpoints } from './flags.ts';
@@ -46,17 +47,20 @@ export function addUrlFlag(command: Command): Command {
   return command.option('--url <address>', about, urlOf);
 }
 
-/** @throws Complaint where no gateway answers. */
-export async function fetchInstruments(url: string): Promise<Listed[]> {
+/** @throws Complaint where no gateway answers, or it does not tell whoever brings that credential. */
+export async function fetchInstruments(url: string, credential?: string | (() => string)): Promise<Listed[]> {
   const address = `${url}/v1/instruments`;
+  const shown = typeof credential === 'function' ? credential() : credential;
+  const headers: Record<string, string> = shown === undefined ? {} : { Authorization: `Bearer ${shown}` };
   let answer: unknown;
   try {
-    const response = await fetch(address, { signal: AbortSignal.timeout(ANSWER_MS_MAX) });
+    const response = await fetch(address, { headers, signal: AbortSignal.timeout(ANSWER_MS_MAX) });
     answer = await response.json().catch(() => null);
   } catch (error) {
     throw unreachable(address, error);
   }
-  const instruments = (answer as { instruments?: unknown } | null)?.instruments;
+  const { instruments, error } = (answer ?? {}) as { instruments?: unknown; error?: Partial<Fault> };
+  if (typeof error?.code === 'string') throw new Complaint(`${error.code}: ${error.message} ${error.action}`);
   if (!Array.isArray(instruments))
     throw new Complaint(`what answers at ${address} is no Tickwire gateway: check --url`);
   return instruments as Listed[];

@@ -8,6 +8,7 @@ import { Complaint, ExitCode } from './complaint.ts';
 import { addCompletion } from './completion.ts';
 import { examplesHelp } from './guide.ts';
 import { addInstruments } from './instruments.ts';
+import { addKey } from './key.ts';
 import { addPublish } from './publish.ts';
 import { addRecord } from './record.ts';
 import { addReplay } from './replay.ts';
@@ -55,6 +56,7 @@ function createProgram(ended: (exitCode: number) => void): Command {
   addReplay(program, ended);
   addInstruments(program);
   addTop(program, ended);
+  addKey(program);
   addCompletion(program);
   return program;
 }

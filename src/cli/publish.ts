@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { systemClock } from '../ports/clock.ts';
 import { PublishError, type Publisher, publisher } from '../publisher/index.ts';
-import { publishToken } from '../settings/settings.ts';
 import { Complaint, ExitCode } from './complaint.ts';
+import { addCredentialFlag, credentialOf } from './credential.ts';
 import { type Endpoints, positiveNumber, usualEndpoints } from './flags.ts';
 import { environmentHelp, examplesHelp } from './guide.ts';
 import { addUrlFlag, fetchInstruments } from './instruments.ts';
@@ -26,6 +26,7 @@ import {
 
 interface PublishOptions extends ItemFlags {
   readonly url?: Endpoints;
+  readonly credential?: string;
   readonly rate?: number;
   readonly json?: boolean;
 }
@@ -57,7 +58,7 @@ export function addPublish(program: Command, ended: (exitCode: number) => void):
     .option('--status <status>', 'live, crossed, halted or source-down', statusOf)
     .option('--reason <text>', 'why it has that status')
     .option('--json', 'print the counts as one JSON document');
-  addUrlFlag(command)
+  addCredentialFlag(addUrlFlag(command))
     .addHelpText(
       'after',
       `${examplesHelp([
@@ -66,9 +67,11 @@ export function addPublish(program: Command, ended: (exitCode: number) => void):
         ['tickwire publish --symbol ACME --trade 10.02:50:buy', 'and a trade'],
         ['tickwire publish day.jsonl --rate 1000', 'a file, a thousand items a second'],
         ['my-feed | tickwire publish --url ws://gateway:9001', 'whatever a program prints'],
+        ['my-feed | tickwire publish --credential desk-a.key', 'where the gateway wants to know who publishes'],
       ])}\n${environmentHelp([
         ['TICKWIRE_URL', 'the gateway'],
-        ['TICKWIRE_PUBLISH_TOKEN', 'the token, where the gateway has one'],
+        ['TICKWIRE_CREDENTIAL', 'an API key or a JWT, where the gateway wants one'],
+        ['TICKWIRE_PUBLISH_TOKEN', 'the publish token, where the gateway has one'],
       ])}`,
     )
     .action(async (file: string | undefined, options: PublishOptions) => {
@@ -83,12 +86,12 @@ async function publish(file: string | undefined, options: PublishOptions): Promi
   }
   const input = steps.length > 0 ? fromFlags(steps) : file === undefined || file === '-' ? fromStdin() : fromFile(file);
   const { http, stream } = options.url ?? usualEndpoints();
+  const credential = credentialOf(options.credential);
   // Says in good words where there is no gateway.
-  await fetchInstruments(http);
+  await fetchInstruments(http, credential);
   const interrupt = onInterrupt();
-  const token = publishToken();
   const out = publisher(stream.replace(/\/v1\/stream$/, ''), {
-    ...(token === '' ? {} : { token }),
+    credential,
     bufferItemsMax: BUFFER_ITEMS_MAX,
     // What was lost on the way has to be looked at before more is published.
     reconnect: false,

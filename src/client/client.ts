@@ -1,7 +1,6 @@
 // Owns a client: one connection at a time to one of several gateways, and its subscriptions, which outlive connections.
 // Users make one with `connect`. Invariant: until `close`, or a close code that says so, it comes back by itself; no subscription is lost.
 
-import { systemClock } from '../ports/clock.ts';
 import { CloseCode } from '../protocol/errors.ts';
 import {
   type AckFrame,
@@ -9,17 +8,21 @@ import {
   type ErrorFrame,
   type PongFrame,
   PROTOCOL_VERSION,
+  type RefusedFrame,
   type WelcomeFrame,
 } from '../protocol/frames.ts';
 import { jsonCodec, msgpackCodec, type NamedCodec } from './codecs.ts';
 import { type Backoff, Endpoints } from './endpoints.ts';
 import { ownError, refusalOf, type TickwireError } from './error.ts';
 import { type ClientEvents, type ClientState, Emitter, type Lag, type TopicName } from './events.ts';
-import { LagMeter } from './lag.ts';
+import type { Held, StreamHandlers } from './held.ts';
+import { NO_LAG } from './lag.ts';
+import { Link } from './link.ts';
 import { Requests } from './requests.ts';
+import { type Credential, type Identity, Session } from './session.ts';
 import { bookState, quoteState, statusState } from './state.ts';
 import { StateLine } from './state-line.ts';
-import { ClientStream, type Held, type StreamHandlers } from './stream.ts';
+import type { ClientStream } from './stream.ts';
 import type {
   BookSubscription,
   BookWishes,
@@ -30,14 +33,20 @@ import type {
   Wishes,
 } from './subscription.ts';
 import { Switchboard } from './switchboard.ts';
+import { type Timer, timer } from './timer.ts';
 import { TradeLine } from './trade-line.ts';
-import { defaultWebSocket, Transport, type WebSocketConstructor } from './transport.ts';
+import { defaultWebSocket, type WebSocketConstructor } from './transport.ts';
 
 /** How to connect; all of it is optional. */
 export interface ClientOptions {
   /** Default `msgpack`; `json` is for looking at the wire. */
   readonly codec?: 'msgpack' | 'json';
   readonly reconnect?: Backoff;
+  /**
+   * Who the client is: an API key or a JWT. A function is asked before each connection, and again before what it gave runs out; where
+   * it fails, that is an `error` event, and it is asked again later. Default: none, the client is anonymous.
+   */
+  readonly credential?: Credential;
   /** Default: the global one; in Node that of the package ws. */
   readonly WebSocket?: WebSocketConstructor;
   /** Numbers from 0 to below 1 for the delays; default Math.random. */
@@ -64,13 +73,10 @@ export interface ClientCounters extends Readonly<Record<keyof Held['counters'], 
   readonly overflowed: number;
 }
 
-const PING_INTERVAL_MS = 5_000;
-/** A connection that lasted this long begins a new series of attempts when it is lost. */
-const LASTED_MS = 5_000;
-/** Heartbeats that may stay away, and what the link may add. */
-const SILENT_HEARTBEATS = 2;
-const SILENT_EXTRA_MS = 1_000;
+/** Close codes from here on say that coming back does not help. */
 const FOR_GOOD = 4500;
+/** Refusals that concern one gateway, not what the client is. */
+const FULL: readonly string[] = ['too-many-connections', 'busy', 'draining'];
 
 /** A client of one gateway at a time, and its subscriptions, which outlive connections. Made by `connect`. */
 export class Client {
@@ -78,23 +84,23 @@ export class Client {
   welcome: WelcomeFrame | null = null;
   private phase: ClientState = 'connecting';
   private readonly events = new Emitter<ClientEvents>();
-  private readonly meter = new LagMeter();
   private readonly requests = new Requests();
   private readonly endpoints: Endpoints;
+  private readonly session: Session;
   private readonly switchboard: Switchboard;
   private readonly codec: NamedCodec;
   private readonly Socket: WebSocketConstructor;
-  private transport: Transport | null = null;
+  /** The connection that was welcomed, and the attempt to get the next one: for a moment there may be both. */
+  private link: Link | null = null;
+  private attempt: Link | 'begun' | null = null;
+  /** Of the last connection that was welcomed. */
   private stream: ClientStream | null = null;
-  private receivedUs = 0;
-  private heardMs = 0;
-  private openedMs = 0;
+  /** The gateway has said goodbye. */
+  private leaving = false;
   private opened = 0;
   private messages = 0;
   private bytes = 0;
-  private dialTimer: ReturnType<typeof setTimeout> | undefined;
-  private silenceTimer: ReturnType<typeof setTimeout> | undefined;
-  private pingTimer: ReturnType<typeof setInterval> | undefined;
+  private dialTimer: Timer;
   /** What is asked for again on each connection. */
   private limits: Extract<Request, { op: 'limit' }> | null = null;
   private watching = false;
@@ -109,7 +115,12 @@ export class Client {
     this.codec = codec === 'json' ? jsonCodec : msgpackCodec;
     this.endpoints = new Endpoints(urls, reconnect, random);
     const release = ({ channel, symbol, group }: TopicName) => this.stream?.release(channel, symbol, group);
-    const receivedUs = () => this.receivedUs;
+    const receivedUs = () => this.link!.receivedUs;
+    this.session = new Session(options.credential, {
+      authenticate: (credential) =>
+        new Promise((done, failed) => this.requests.ask({ op: 'auth', credential }, { done, failed })),
+      failed: (error) => this.events.emit('error', { error }),
+    });
     this.switchboard = new Switchboard(this.requests, this.endpoints, this.events, receivedUs, release);
     // Not yet: listeners that are attached right after hear of it too.
     this.dialTimer = setTimeout(() => this.dial(), 0);
@@ -120,7 +131,12 @@ export class Client {
   }
 
   get lag(): Lag {
-    return this.meter.lag;
+    return this.link?.meter.lag ?? NO_LAG;
+  }
+
+  /** Who the gateway takes the client for; null: anonymous, or not connected. */
+  get identity(): Identity | null {
+    return this.session.identity;
   }
 
   get counters(): ClientCounters {
@@ -184,7 +200,7 @@ export class Client {
 
   /** Cuts the connection as a network does, to see what comes of it: the client notices the loss and comes back by itself. */
   cut(): void {
-    this.transport?.drop('cut');
+    this.link?.drop('cut');
   }
 
   /** Ends the connection and all subscriptions, for good. */
@@ -198,17 +214,37 @@ export class Client {
   }
 
   private dial(): void {
-    this.turn('connecting', null);
+    if (this.link === null) this.turn('connecting', null);
+    if (this.phase === 'closed' || this.attempt !== null) return;
+    this.attempt = 'begun';
+    this.session.credential().then(
+      (credential) => this.connect(credential),
+      (error: TickwireError) => {
+        this.events.emit('error', { error });
+        this.ended(null, error.message, () => this.endpoints.advance());
+      },
+    );
+  }
+
+  private connect(credential: string | null): void {
     if (this.phase === 'closed') return;
-    const before = this.stream;
-    const handlers: StreamHandlers = { ...this.switchboard.handlers, ...this.controls };
-    this.stream = new ClientStream(this.codec, (message) => this.send(message), handlers);
-    if (before !== null) this.stream.carry(before);
+    const frames: StreamHandlers = {
+      ...this.switchboard.handlers,
+      ...this.controls,
+      welcome: (frame) => this.welcomed(link, frame),
+      refused: (frame) => this.turnedAway(link, frame),
+    };
+    let link: Link;
     try {
-      this.transport = new Transport(this.Socket, this.endpoints.current, this.codec.subprotocol, {
-        message: (data) => this.receive(data),
-        closed: (code, reason) => this.lost(code, reason),
+      link = new Link(this.Socket, this.endpoints.current, this.codec, credential, frames, {
+        received: (bytesCount) => {
+          this.messages += 1;
+          this.bytes += bytesCount;
+        },
+        broke: (error) => this.events.emit('error', { error }),
+        lost: (code, reason) => this.lost(link, code, reason),
       });
+      this.attempt = link;
     } catch (error) {
       // The constructor of a WebSocket refuses what is no address, or what the page may not reach.
       this.finish(ownError('bad-option', `${this.endpoints.current}: ${(error as Error).message}`));
@@ -216,36 +252,65 @@ export class Client {
   }
 
   private readonly controls: StreamHandlers = {
-    welcome: (frame) => this.welcomed(frame),
     ack: (frame) => this.requests.answered(frame),
     error: (frame) => this.complained(frame),
     pong: (frame) => {
-      if (!this.meter.pong(frame)) return this.requests.answered(frame);
-      this.events.emit('lag', this.meter.lag);
-      if (this.switchboard.round()) this.ping();
+      const { link } = this;
+      if (!link!.meter.pong(frame)) return this.requests.answered(frame);
+      this.events.emit('lag', this.lag);
+      if (this.switchboard.round()) link!.ping();
     },
     heartbeat: (frame) => {
-      this.meter.heartbeat(frame);
-      this.events.emit('lag', this.meter.lag);
+      this.link!.meter.heartbeat(frame);
+      this.events.emit('lag', this.lag);
     },
-    pace: ({ pace, priority, intervalMs, reason }) => this.events.emit('pace', { pace, priority, intervalMs, reason }),
+    pace: ({ type: _type, ...pace }) => this.events.emit('pace', pace),
     instrument: ({ type: _type, ...instrument }) => this.events.emit('instrument', instrument),
+    goodbye: ({ type: _type, ...goodbye }) => {
+      this.leaving = true;
+      clearTimeout(this.dialTimer);
+      this.dialTimer = timer(goodbye.reconnectMs, () => {
+        this.dialTimer = timer(this.endpoints.hurry(), () => this.dial());
+      });
+      this.events.emit('goodbye', goodbye);
+    },
+    token: ({ token }) => {
+      this.session.token = token;
+    },
+    identity: (frame) => {
+      const { link } = this;
+      this.session.identified(frame, (timeUs) => link!.msUntil(timeUs));
+    },
   };
 
-  private welcomed(frame: WelcomeFrame): void {
+  /** From here on this is the connection. One that was to be left is left now, and what it has brought is continued from. */
+  private welcomed(link: Link, frame: WelcomeFrame): void {
+    // One that was given up, or was welcomed already.
+    if (link !== this.attempt) return;
     if (frame.version !== PROTOCOL_VERSION) return this.finish(ownError('unsupported-protocol', frame.version));
+    this.link?.close();
+    this.hangUp();
+    this.link = link;
+    this.attempt = null;
     this.welcome = frame;
     this.opened += 1;
-    this.openedMs = performance.now();
     this.refusal = null;
-    const stream = this.stream!;
+    const { stream } = link;
+    if (this.stream !== null) stream.carry(this.stream);
+    this.stream = stream;
     this.requests.open(stream);
+    const { token } = this.session;
+    this.session.token = null;
+    // What can't be resumed is asked for anew in any case.
+    const ignored = () => {};
+    if (token !== null) {
+      this.requests.ask({ op: 'resume', token, subscriptions: false }, { done: ignored, failed: ignored });
+    }
     if (this.limits !== null) stream.request(this.limits);
     if (this.watching) stream.instruments(true);
+    this.requests.catchUp();
     this.switchboard.open(frame.limits);
-    this.pingTimer = setInterval(() => this.ping(), PING_INTERVAL_MS);
-    this.watchSilence(frame.limits.heartbeatMs * SILENT_HEARTBEATS + SILENT_EXTRA_MS);
-    this.ping();
+    link.start(frame);
     this.turn('open', null);
   }
 
@@ -255,76 +320,56 @@ export class Client {
     this.events.emit('error', { error: this.refusal });
   }
 
-  private ping(): void {
-    this.meter.sent(this.stream!.ping());
+  private turnedAway(link: Link, frame: RefusedFrame): void {
+    const { code, retryAfterMs } = frame;
+    const error = refusalOf(frame);
+    if (retryAfterMs === null) return this.finish(error);
+    link.close();
+    this.events.emit('error', { error });
+    this.ended(link, error.message, () => this.endpoints.defer(retryAfterMs, FULL.includes(code)));
   }
 
-  private send(message: Uint8Array): void {
-    this.transport?.send(this.codec.binary ? message : new TextDecoder().decode(message));
-  }
-
-  private receive(data: Uint8Array | string): void {
-    this.heardMs = performance.now();
-    this.receivedUs = systemClock.nowUs();
-    this.messages += 1;
-    this.bytes += data.length;
-    try {
-      if (typeof data === 'string' && this.codec.binary) return this.plain(data);
-      const frames = this.stream!.receive(typeof data === 'string' ? new TextEncoder().encode(data) : data);
-      const newest = frames.findLast((frame) => 'gatewayUs' in frame);
-      if (newest !== undefined && 'gatewayUs' in newest) this.meter.data(newest.gatewayUs, this.receivedUs);
-    } catch (error) {
-      this.events.emit('error', { error: ownError('bad-frame', (error as Error).message) });
-      this.transport?.drop('what came can not be used');
-    }
-  }
-
-  /** A gateway that knows none of the client's subprotocols says so as JSON before it closes. */
-  private plain(text: string): void {
-    const frame = JSON.parse(text) as ErrorFrame;
-    if (frame.type === 'error') this.complained(frame);
-  }
-
-  /** Whoever says nothing for that long is gone, whatever the socket believes. */
-  private watchSilence(silentMs: number): void {
-    const look = () => {
-      const leftMs = this.heardMs + silentMs - performance.now();
-      if (leftMs > 0) this.silenceTimer = setTimeout(look, leftMs);
-      // Much too late: this process stood still, and what came meanwhile is read after the timers.
-      else if (leftMs < -SILENT_EXTRA_MS && !late) {
-        late = true;
-        this.silenceTimer = setTimeout(look, SILENT_EXTRA_MS);
-      } else this.transport?.drop(`nothing heard for ${Math.round(silentMs - leftMs)} ms`);
-    };
-    let late = false;
-    this.silenceTimer = setTimeout(look, silentMs);
-  }
-
-  private lost(code: number, reason: string): void {
-    this.hangUp();
+  private lost(link: Link, code: number, reason: string): void {
+    const { endpoints } = this;
     const why = `${code === 1006 ? 'lost' : `close code ${code}`}${reason === '' ? '' : `: ${reason}`}`;
-    if (code === CloseCode.unsupportedProtocol)
-      return this.finish(this.refusal ?? ownError('unsupported-protocol', why));
-    if (code >= FOR_GOOD) return this.finish(this.refusal ?? ownError('closed-for-good', why));
-    if (this.openedMs > 0 && performance.now() - this.openedMs >= LASTED_MS) this.endpoints.lasted();
-    this.openedMs = 0;
-    this.dialTimer = setTimeout(() => this.dial(), this.endpoints.advance());
-    this.turn('waiting', why);
+    const expired = code === CloseCode.expired;
+    if (code >= FOR_GOOD || (expired && !this.session.renews)) {
+      const own = code === CloseCode.unsupportedProtocol ? 'unsupported-protocol' : 'closed-for-good';
+      return this.finish(this.refusal ?? ownError(own, why));
+    }
+    if (link.lasted) endpoints.lasted();
+    const hurries = expired || (link === this.link && this.leaving);
+    this.ended(link, why, () => (hurries ? endpoints.hurry() : endpoints.advance()));
+  }
+
+  /** A connection is over, or an attempt to get one, which there may have been no connection for (null). */
+  private ended(link: Link | null, why: string, waitMs: () => number): void {
+    if (this.phase === 'closed') return;
+    if (link !== null && link === this.link) this.hangUp();
+    else this.attempt = null;
+    // Another connection may be on its way, or stand.
+    if (this.attempt === null) {
+      clearTimeout(this.dialTimer);
+      this.dialTimer = timer(waitMs(), () => this.dial());
+    }
+    if (this.link === null) this.turn(this.attempt === null ? 'waiting' : 'connecting', why);
   }
 
   private hangUp(): void {
-    this.transport = null;
+    this.link = null;
+    this.leaving = false;
     clearTimeout(this.dialTimer);
-    clearTimeout(this.silenceTimer);
-    clearInterval(this.pingTimer);
-    this.meter.reset();
+    this.session.lose();
     this.switchboard.lose();
     this.requests.lose();
   }
 
   private finish(error: TickwireError | null): void {
     this.phase = 'closed';
-    this.transport?.close();
+    const { link, attempt } = this;
+    link?.close();
+    if (attempt instanceof Link) attempt.close();
+    this.attempt = null;
     this.switchboard.close(error);
     this.requests.lose(error ?? ownError('closed'));
     this.hangUp();

@@ -1,5 +1,6 @@
 // Owns where to connect and when to try again. The client asks it after every loss and every failed attempt.
-// Invariant: a delay is random between 0 and a bound that doubles with each attempt, so that clients don't come back together.
+// Invariant: a delay is random between 0 and a bound that doubles with each attempt, so that clients don't come back together; no
+// address is tried before the time that its gateway has named.
 
 import { ownError } from './error.ts';
 
@@ -15,6 +16,8 @@ export class Endpoints {
   private readonly urls: readonly string[];
   private readonly minMs: number;
   private readonly maxMs: number;
+  /** By address: when it may be tried again. */
+  private readonly notBeforeMs: number[];
   private index = 0;
   private attempts = 0;
 
@@ -32,6 +35,7 @@ export class Endpoints {
     if (!(minMs >= 0 && maxMs >= minMs)) throw ownError('bad-option', 'reconnect: 0 <= minMs <= maxMs');
     this.minMs = minMs;
     this.maxMs = maxMs;
+    this.notBeforeMs = this.urls.map(() => 0);
   }
 
   get current(): string {
@@ -40,8 +44,25 @@ export class Endpoints {
 
   /** Turns to the next address. @returns milliseconds to wait before it is tried. */
   advance(): number {
-    this.index = (this.index + 1) % this.urls.length;
-    return this.random() * this.bound(this.attempts++);
+    return this.next(this.random() * this.bound(this.attempts++));
+  }
+
+  /** As `advance`, but the first time after a connection that lasted there is nothing to wait for. */
+  hurry(): number {
+    if (this.attempts > 0) return this.advance();
+    this.attempts = 1;
+    return this.next(0);
+  }
+
+  /**
+   * As `advance`, where a gateway says when to come back: to itself, so that the other addresses are tried at once (`elsewhere`), or to
+   * any.
+   */
+  defer(retryAfterMs: number, elsewhere: boolean): number {
+    const untilMs = performance.now() + retryAfterMs + this.random() * this.bound(this.attempts++);
+    if (elsewhere) this.notBeforeMs[this.index] = untilMs;
+    else this.notBeforeMs.fill(untilMs);
+    return this.next(0);
   }
 
   /** The connection lasted: what comes next is a new trouble. */
@@ -52,6 +73,11 @@ export class Endpoints {
   /** A delay for asking again after so many refusals. */
   retryMs(attempts: number): number {
     return this.random() * this.bound(attempts);
+  }
+
+  private next(waitMs: number): number {
+    this.index = (this.index + 1) % this.urls.length;
+    return Math.max(waitMs, this.notBeforeMs[this.index]! - performance.now());
   }
 
   private bound(attempts: number): number {

@@ -1,14 +1,13 @@
 // Owns the error that users of the client meet, and the codes that only the client gives. Everything in this folder makes them.
 // Invariant: a refusal of the gateway keeps the gateway's code, message and action.
 
-import type { ErrorFrame, Refused } from '../protocol/frames.ts';
-
 /** Codes that the client itself gives; those of the gateway stand in proto/frames.md. */
 export type ClientErrorCode =
   | 'closed'
   | 'connection-lost'
   | 'bad-option'
   | 'no-websocket'
+  | 'no-credential'
   | 'already-subscribed'
   | 'already-iterated'
   | 'too-many-requests'
@@ -26,6 +25,7 @@ const OWN: Readonly<Record<ClientErrorCode, readonly [message: string, action: s
     'There is no WebSocket here.',
     'Give a constructor as options.WebSocket, that of the package ws for example.',
   ],
+  'no-credential': ['The function that gives the credential failed.', 'Mend it; the client asks it again.'],
   'already-subscribed': [
     'This client has that subscription already.',
     'Keep the first one, close it before, or use a second client.',
@@ -59,6 +59,10 @@ export function ownError(code: ClientErrorCode, detail?: string): TickwireError 
   return new TickwireError(code, detail === undefined ? message : `${message} (${detail})`, action);
 }
 
-export function refusalOf({ code, message, action }: ErrorFrame | Refused): TickwireError {
+export function refusalOf({
+  code,
+  message,
+  action,
+}: Pick<TickwireError, 'code' | 'message' | 'action'>): TickwireError {
   return new TickwireError(code, message, action);
 }

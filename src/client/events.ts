@@ -1,7 +1,16 @@
 // Owns what a client tells its user, and the small typed emitter that tells it. Client and subscriptions have one each.
 // Invariant: a listener that throws disturbs neither the client nor the other listeners; its error is reported as uncaught.
 
-import type { Channel, GapReason, InstrumentFrame, Pace, PaceReason, ResetReason } from '../protocol/frames.ts';
+import type {
+  Channel,
+  GapReason,
+  GoodbyeFrame,
+  HealedFrame,
+  InstrumentFrame,
+  Pace,
+  PaceReason,
+  ResetReason,
+} from '../protocol/frames.ts';
 import type { TickwireError } from './error.ts';
 
 /** `waiting`: for the next attempt; `closed`: for good. */
@@ -67,6 +76,12 @@ export interface HealEvent extends TopicName {
   readonly tookMs: number;
 }
 
+/** How the gateway says that it answers where the client continues: `how`, and `why` so. Its updates follow. */
+export interface HealedEvent extends TopicName, Pick<HealedFrame, 'how' | 'why'> {}
+
+/** The gateway is about to stop. The client moves to the next address in `reconnectMs`, and misses nothing. */
+export type GoodbyeEvent = Omit<GoodbyeFrame, 'type'>;
+
 /** A refusal or a failure. It concerns a subscription where `channel` and `symbol` are given. */
 export interface ErrorEvent extends Partial<TopicName> {
   readonly error: TickwireError;
@@ -96,6 +111,8 @@ export interface ClientEvents {
   reset: ResetEvent;
   pace: PaceEvent;
   heal: HealEvent;
+  healed: HealedEvent;
+  goodbye: GoodbyeEvent;
   error: ErrorEvent;
   instrument: InstrumentEvent;
   lag: Lag;

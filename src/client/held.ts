@@ -8,15 +8,20 @@ import type {
   EndFrame,
   ErrorFrame,
   GapFrame,
+  GoodbyeFrame,
+  HealedFrame,
   HealthFrame,
   HeartbeatFrame,
+  IdentityFrame,
   InstrumentFrame,
   Mode,
   PaceFrame,
   PongFrame,
   QuoteFrame,
+  RefusedFrame,
   ResetFrame,
   StatusFrame,
+  TokenFrame,
   TopicFrame,
   TradeFrame,
   WelcomeFrame,
@@ -58,7 +63,8 @@ export interface Held {
   accountedSeq: number;
   /**
    * Every update published since the first that was held is in exactly one of the first four: it came in a frame of its own or as
-   * the newest of several; was merged into one; was named in a gap; was covered by a fresh start.
+   * the newest of several; was merged into one; was named in a gap; was covered by a fresh start. The last three count how the
+   * gateway says that it answered cursors.
    */
   readonly counters: {
     delivered: number;
@@ -68,6 +74,9 @@ export interface Held {
     resets: number;
     ignored: number;
     resyncs: number;
+    replayed: number;
+    diffed: number;
+    snapshots: number;
   };
 }
 
@@ -85,6 +94,14 @@ export interface StreamHandlers {
   heartbeat?(frame: HeartbeatFrame): void;
   /** How the connection is served from now on. */
   pace?(frame: PaceFrame): void;
+  /** The gateway does not serve this connection, and closes it. */
+  refused?(frame: RefusedFrame): void;
+  /** The gateway is about to stop. */
+  goodbye?(frame: GoodbyeFrame): void;
+  /** What brings the session's settings back on the next connection. */
+  token?(frame: TokenFrame): void;
+  /** Who the gateway takes the client for. */
+  identity?(frame: IdentityFrame): void;
   /** A topic was announced, or has changed. */
   topic?(held: Held): void;
   /** A book has moved on. */
@@ -101,6 +118,8 @@ export interface StreamHandlers {
   gap?(held: Held, frame: GapFrame): void;
   /** What was held is void. */
   reset?(held: Held, frame: ResetFrame): void;
+  /** How a cursor that the client brought was answered; what follows for the topic is that answer. */
+  healed?(held: Held, frame: HealedFrame): void;
   /** The subscription is over. */
   end?(held: Held, frame: EndFrame): void;
   /** An instrument, or news of one. */
@@ -111,5 +130,6 @@ export interface StreamHandlers {
 
 /** Of a topic of which nothing has come yet. */
 export function noCounters(): Held['counters'] {
-  return { delivered: 0, merged: 0, gapped: 0, covered: 0, resets: 0, ignored: 0, resyncs: 0 };
+  const updates = { delivered: 0, merged: 0, gapped: 0, covered: 0 };
+  return { ...updates, resets: 0, ignored: 0, resyncs: 0, replayed: 0, diffed: 0, snapshots: 0 };
 }

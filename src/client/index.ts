@@ -15,7 +15,9 @@ export type {
   ClientState,
   ErrorEvent,
   GapEvent,
+  GoodbyeEvent,
   HealEvent,
+  HealedEvent,
   InstrumentEvent,
   Lag,
   PaceEvent,
@@ -25,6 +27,7 @@ export type {
   TopicName,
 } from './events.ts';
 export { type Applied, type BookCounters, LocalBook } from './local-book.ts';
+export type { Credential, Identity } from './session.ts';
 export type { BookState, Described, Health, Level, QuoteState, StatusState, Trade } from './state.ts';
 export { ClientStream, type Held, type StreamHandlers, type SubscribeOptions } from './stream.ts';
 export type * from './subscription.ts';

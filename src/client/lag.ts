@@ -1,11 +1,14 @@
 // Owns what a client knows of time on its link: round trips, the difference of the clocks, the age of what arrives.
-// The client feeds it pongs, heartbeats and data. Invariant: what was measured on one connection says nothing of the next.
+// Each link has one; the client feeds it pongs, heartbeats and data. Invariant: what was measured on one connection says nothing of the next.
 
 import { type Clock, systemClock } from '../ports/clock.ts';
 import type { HeartbeatFrame, PongFrame } from '../protocol/frames.ts';
 import type { Lag } from './events.ts';
 
 const SAMPLES = 8;
+
+/** Before anything was measured. */
+export const NO_LAG: Lag = { roundTripMs: null, lagMs: null, latencyMs: null };
 
 export class LagMeter {
   private readonly pings = new Map<number, { readonly sentMs: number }>();
@@ -45,14 +48,5 @@ export class LagMeter {
 
   data(gatewayUs: number, receivedUs: number): void {
     if (this.roundTripMs !== null) this.latencyMs = Math.max(0, (receivedUs + this.offsetUs - gatewayUs) / 1_000);
-  }
-
-  /** The next connection may lead to another gateway, with another clock. */
-  reset(): void {
-    this.pings.clear();
-    this.samples = [];
-    this.roundTripMs = null;
-    this.lagMs = null;
-    this.latencyMs = null;
   }
 }

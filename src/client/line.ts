@@ -120,7 +120,7 @@ export abstract class Line {
   /** @returns what is to be done: nothing, ask again now or later; or it is over. */
   refuse(error: TickwireError, wishes: LineWishes): 'stays' | 'again' | 'later' | 'over' {
     for (const waiter of this.answered(wishes)) waiter.reject(error);
-    if (this.grantedWishes === null && error.code !== 'not-ready') {
+    if (this.grantedWishes === null && error.code !== 'not-ready' && error.code !== 'too-many-requests') {
       this.finish(error);
       return 'over';
     }

@@ -26,8 +26,12 @@ export class Requests {
     else this.offline.push({ fields, answer });
   }
 
+  /** There is a connection; what waits for it is sent by `catchUp`. */
   open(stream: ClientStream): void {
     this.stream = stream;
+  }
+
+  catchUp(): void {
     for (const { fields, answer } of this.offline.splice(0)) this.send(fields, answer);
   }
 

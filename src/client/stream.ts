@@ -101,9 +101,12 @@ export class ClientStream {
     return this.request({ op: 'demo', stallMs });
   }
 
-  /** Asks for a pong. @returns the request's id. */
-  ping(): number {
-    return this.request({ op: 'ping' });
+  /**
+   * Asks for a pong, and tells gateways whose welcome states `silentMs` how late the client is, and of at most 256 topics the id and
+   * the seq that is held, one after the other. @returns the request's id.
+   */
+  ping(report: { readonly lagMs?: number; readonly held?: readonly number[] } = {}): number {
+    return this.request({ op: 'ping', ...report });
   }
 
   /**
@@ -129,39 +132,21 @@ export class ClientStream {
   }
 
   private take(frame: Frame): void {
-    const { handlers } = this;
     switch (frame.type) {
-      case 'welcome':
-        return handlers.welcome?.(frame);
       case 'ack':
         return this.acknowledged(frame);
-      case 'error':
-        return handlers.error?.(frame);
-      case 'pong':
-        return handlers.pong?.(frame);
-      case 'heartbeat':
-        return handlers.heartbeat?.(frame);
-      case 'pace':
-        return handlers.pace?.(frame);
-      case 'instrument':
-        return handlers.instrument?.(frame);
       case 'topic':
         return this.announced(frame);
       case 'time':
         return;
     }
+    // What is of no topic changes nothing that is held.
+    if (!('topic' in frame)) return this.handlers[frame.type]?.(frame as never);
     const held = this.held.get(frame.topic);
-    if (held === undefined) return;
-    this.takeData(held, frame);
+    if (held !== undefined) this.takeData(held, frame);
   }
 
-  private takeData(
-    held: Held,
-    frame: Extract<
-      Frame,
-      { type: 'book' | 'part' | 'quote' | 'status' | 'trade' | 'health' | 'gap' | 'reset' | 'end' }
-    >,
-  ): void {
+  private takeData(held: Held, frame: Exclude<Extract<Frame, { topic: number }>, TopicFrame>): void {
     switch (frame.type) {
       case 'book':
         return this.takeBook(held, frame);
@@ -194,6 +179,9 @@ export class ClientStream {
         held.valid = held.topic.channel === 'trade';
         held.book?.reset();
         return this.handlers.reset?.(held, frame);
+      case 'healed':
+        if (frame.how !== 'other') held.counters[frame.how === 'snapshot' ? 'snapshots' : frame.how] += 1;
+        return this.handlers.healed?.(held, frame);
       case 'end':
         this.forget(held);
         return this.handlers.end?.(held, frame);

@@ -55,6 +55,7 @@ export class Switchboard implements Desk {
       this.lineOf(held)?.reset(frame);
       this.events.emit('reset', { ...nameOf(held.topic), seq: frame.seq, reason: frame.reason });
     },
+    healed: (held, { how, why }) => this.events.emit('healed', { ...nameOf(held.topic), how, why }),
     resync: (held, reason) => this.events.emit('resync', { ...nameOf(held.topic), reason }),
     end: (held, { reason }) => {
       const line = this.lineOf(held);

@@ -1,35 +1,33 @@
 // Owns the running gateway: builds the parts, wires sockets and HTTP to them, starts and stops them in order.
 // `tickwire serve`, the tests and the replay start it. Invariant: after `stop` nothing of it runs.
 
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Bus } from '../bus/bus.ts';
 import { Instruments } from '../market/instrument.ts';
 import { SymbolSets } from '../market/sets.ts';
 import { systemClock } from '../ports/clock.ts';
-import type { Socket } from '../ports/socket.ts';
-import type { Codec } from '../protocol/codec.ts';
-import { jsonCodec } from '../protocol/codecs.ts';
-import { CloseCode, fault } from '../protocol/errors.ts';
-import { SUBPROTOCOLS } from '../protocol/frames.ts';
+import { fault } from '../protocol/errors.ts';
 import { PUBLISH_STREAM_PATH } from '../protocol/publishing.ts';
-import { ByteWriter } from '../protocol/writer.ts';
-import { Connection } from '../sessions/connection.ts';
-import { connectionCounters } from '../sessions/counters.ts';
-import { beginPulse, pingNumber } from '../sessions/pulse.ts';
-import { Sessions } from '../sessions/session.ts';
-import { packageVersion, type Settings } from '../settings/settings.ts';
+import { Access } from '../sessions/access.ts';
+import type { Connection } from '../sessions/connection.ts';
+import { readRanges } from '../settings/ranges.ts';
+import { packageVersion, type Settings, SettingsError } from '../settings/settings.ts';
 import { Flush } from '../topics/flush.ts';
 import { Topics } from '../topics/topics.ts';
 import { answerConnections, CONNECTIONS_PATH } from './admin.ts';
+import { Certificates, logCertificate, readPair, type TlsPair } from './certificates.ts';
+import { Clients } from './clients.ts';
 import { HttpApi } from './http.ts';
 import { watchLoad } from './load.ts';
 import type { OpenOffice } from './office.ts';
 import { Page } from './page.ts';
-import { type PublisherSession, PublishStream } from './publish-stream.ts';
+import { PublishRate } from './publish-rate.ts';
+import { PublishStream } from './publish-stream.ts';
+import type { PublisherSession } from './publisher-session.ts';
 import { chooseBus, type MakePort, type SharedBus } from './shared-bus.ts';
 import { GatewayTimers } from './timers.ts';
-import { isLocalProgram, mayPublish } from './trust.ts';
+import { isLocalProgram, Trust } from './trust.ts';
 import { createServer, type HttpRequest, type HttpResponse, type Server, type Stream } from './uws.ts';
 
 const STREAM_PATH = '/v1/stream';
@@ -47,21 +45,22 @@ export class Gateway {
   readonly bus: Bus;
   readonly topics: Topics;
   readonly flush: Flush;
-  readonly connectionCounters = connectionCounters();
   /** Refusals by code. */
   readonly refusals: Record<string, number> = {};
-  /** All that are open, the oldest first. */
-  readonly connections = new Set<Connection>();
   readonly publishStream: PublishStream;
   private readonly shared: SharedBus;
-  private readonly sessions: Sessions;
+  readonly clients: Clients;
+  private readonly access: Access;
+  private readonly trust: Trust;
   private readonly load = watchLoad(() => this.flush.counters.sparedMs);
   private readonly timers = new GatewayTimers();
   private readonly publicServer: Server;
+  /** Null without TLS. */
+  private readonly certificates: Certificates | null;
   private readonly adminServer: Server;
   private readonly http: HttpApi;
   private readonly page = new Page();
-  private state: 'built' | 'open' | 'ended' = 'built';
+  private state: 'built' | 'open' | 'draining' | 'ended' = 'built';
   private publicPort = 0;
   private adminPortBound = 0;
 
@@ -102,38 +101,35 @@ export class Gateway {
       ringFramesMax,
       onError,
     });
-    this.sessions = new Sessions({
-      instruments,
-      sets: this.sets,
-      topics: this.topics,
-      flush: this.flush,
-      clock,
-      limits: settings,
+    this.access = new Access({ settings, clock, timers, logger });
+    this.clients = new Clients({
+      ...{ instruments, clock, timers, settings, logger },
+      ...{ sets: this.sets, topics: this.topics, flush: this.flush, access: this.access },
+      ...this.shared.sessions((session) => this.clients.taken(session)),
       server: `tickwire/${packageVersion()}`,
       onRefusal: countRefusal,
     });
+    this.trust = new Trust({ access: this.access, settings });
+    const { trust } = this;
+    const rate = new PublishRate(clock, settings.publishPerSecMax);
     this.http = new HttpApi({
-      bus: this.bus,
-      instruments,
-      sets: this.sets,
-      clock,
-      settings,
+      ...{ bus: this.bus, instruments, sets: this.sets, trust, rate, clock, settings },
       onRefusal: countRefusal,
       onError,
     });
     this.publishStream = new PublishStream({
-      bus: this.bus,
-      instruments,
-      clock,
-      timers,
-      limits: settings,
+      ...{ bus: this.bus, instruments, trust, rate, clock, timers, limits: settings },
+      ...{ access: this.access, admission: this.clients.admission },
       server: `tickwire/${packageVersion()}`,
       onRefusal: countRefusal,
       onError,
       onClose: (session, code, reason) => this.logger.info({ publisher: session, code, reason }, 'closed a publisher'),
     });
-    this.instruments.watch((event) => this.sessions.instrumentChanged(this.connections, event));
-    this.sets.watch((name) => this.sessions.setChanged(this.connections, name));
+    this.access.onChange(() => this.publishStream.accessChanged());
+    this.certificates =
+      settings.tlsCert === ''
+        ? null
+        : new Certificates({ files: settings, timers, logger, renew: (pair) => this.publicServer.renew(pair) });
     this.publicServer = this.createPublic();
     this.adminServer = this.createAdmin();
   }
@@ -153,16 +149,29 @@ export class Gateway {
     return this.shared.office(name);
   }
 
+  /** All that are served, the oldest first. */
+  get connections(): ReadonlySet<Connection> {
+    return this.clients.connections;
+  }
+
+  get connectionCounters(): Clients['counters'] {
+    return this.clients.counters;
+  }
+
   get connectionCount(): number {
     return this.connections.size;
   }
 
   get url(): string {
-    return `http://${hostOf(this.settings.host)}:${this.publicPort}`;
+    return `http${this.secured}://${hostOf(this.settings.host)}:${this.publicPort}`;
   }
 
   get streamUrl(): string {
-    return `ws://${hostOf(this.settings.host)}:${this.publicPort}${STREAM_PATH}`;
+    return `ws${this.secured}://${hostOf(this.settings.host)}:${this.publicPort}${STREAM_PATH}`;
+  }
+
+  private get secured(): string {
+    return this.certificates === null ? '' : 's';
   }
 
   get adminUrl(): string {
@@ -179,17 +188,38 @@ export class Gateway {
       throw error;
     }
     this.state = 'open';
+    this.certificates?.start();
     this.shared.start();
-    beginPulse({ clock: systemClock, timers: this.timers, connections: this.connections });
+    this.access.start();
+    this.clients.start();
     this.logger.info({ url: this.url, stream: this.streamUrl, admin: this.adminUrl }, 'listening');
   }
 
-  /** Says goodbye to the clients and ends everything; harmless when it has ended. */
+  /**
+   * Takes the certificate's files anew; without being asked it looks every few seconds whether they have changed.
+   * @returns null where new connections see them from now on, or there is no TLS, else what is wrong: the old ones go on.
+   */
+  reloadCertificates(): string | null {
+    return this.certificates?.reload() ?? null;
+  }
+
+  /** Reads the access document and the issuer's keys again. @returns null, or what is wrong: what was read before still holds. */
+  reloadAccess(): string | null {
+    return this.access.reload();
+  }
+
+  /** Not ready any more, nobody is let in, and the clients are sent elsewhere. Resolves when they have gone; then it may stop. */
+  drain(): Promise<void> {
+    if (this.state === 'ended') return Promise.resolve();
+    this.state = 'draining';
+    return this.clients.sendAway();
+  }
+
+  /** Closes what is left of the clients and ends everything; harmless when it has ended. */
   stop(): void {
     if (this.state === 'ended') return;
     this.publicServer.stopListening();
-    for (const connection of [...this.connections])
-      connection.close(CloseCode.goingAway, 'the gateway stops; come back');
+    this.clients.stop();
     this.publishStream.stop();
     this.end();
     this.logger.info('stopped');
@@ -199,6 +229,8 @@ export class Gateway {
     this.state = 'ended';
     this.topics.shutDown();
     this.shared.stop();
+    this.access.stop();
+    this.certificates?.stop();
     this.timers.stop();
     this.load.stop();
     this.publicServer.close();
@@ -206,17 +238,12 @@ export class Gateway {
   }
 
   private createPublic(): Server {
-    const { settings, sessions } = this;
-    const subscribers: Stream<Connection | null> = {
+    const { settings } = this;
+    const trusted = readRanges(settings.trustedProxies);
+    if (typeof trusted === 'string') throw new SettingsError([`trustedProxies: ${trusted}`]);
+    const subscribers: Stream<Parameters<Clients['close']>[0]> = {
       path: STREAM_PATH,
-      handlers: {
-        open: (socket, codec, address) => this.open(socket, codec, address),
-        message: (connection, message, binary) =>
-          this.guard(connection, (open) => sessions.receive(open, message, binary)),
-        drain: (connection) => this.guard(connection, (open) => open.drained()),
-        pong: (connection, payload) => this.guard(connection, (open) => open.pong(pingNumber(payload))),
-        close: (connection) => this.guard(connection, (open) => this.closed(open)),
-      },
+      handlers: this.clients,
       payloadBytesMax: settings.requestBytesMax * PAYLOAD_FACTOR,
       idleSec: 0,
     };
@@ -225,14 +252,26 @@ export class Gateway {
       handlers: this.publishStream,
       payloadBytesMax: settings.publishBytesMax * PUBLISH_PAYLOAD_FACTOR,
       idleSec: PUBLISHER_IDLE_SEC,
-      refuse: (request) =>
-        mayPublish(request, settings.publishToken) ? null : this.http.refuse(fault('unauthorized')),
+      refuse: (peer) => {
+        const refused = this.trust.turnedAway(peer);
+        return refused === null ? null : this.http.refuse(refused);
+      },
     };
     return createServer({
       streams: [subscribers, publishers],
       http: async (request) => this.page.answer(request) ?? this.http.handle(request),
       bodyBytesMax: settings.publishBytesMax,
+      trusted,
+      tls: this.firstPair(),
     });
+  }
+
+  private firstPair(): TlsPair | undefined {
+    if (this.settings.tlsCert === '') return undefined;
+    const pair = readPair(this.settings);
+    if (typeof pair === 'string') throw new SettingsError([pair]);
+    logCertificate(this.logger, pair, 'the certificate of the public port');
+    return pair;
   }
 
   private createAdmin(): Server {
@@ -254,7 +293,8 @@ export class Gateway {
     const { method, path, query } = request;
     if (method === 'GET' && path === '/healthz') return { status: 200, body: '{"status":"ok"}\n' };
     if (method === 'GET' && path === '/readyz') {
-      const reason = this.state === 'open' ? this.shared.trouble() : 'not started';
+      const reason =
+        this.state === 'open' ? this.shared.trouble() : this.state === 'draining' ? 'draining' : 'not started';
       if (reason === null) return { status: 200, body: '{"ready":true}\n' };
       return { status: 503, body: `${JSON.stringify({ ready: false, reason })}\n` };
     }
@@ -282,65 +322,10 @@ export class Gateway {
       flush: this.flush.counters,
       answers: this.topics.counters,
       bus: this.shared.counters(),
-      sockets: this.connectionCounters,
+      sockets: this.clients.counters,
+      admission: this.clients.admission.counts,
       refusals: this.refusals,
     };
-  }
-
-  private open(socket: Socket, codec: Codec | null, address: string): Connection | null {
-    if (codec === null) {
-      this.refuseProtocol(socket);
-      return null;
-    }
-    const connection = new Connection({
-      id: randomBytes(8).toString('hex'),
-      socket,
-      codec,
-      flush: this.flush,
-      topics: this.topics,
-      clock: systemClock,
-      timers: this.timers,
-      limits: this.settings,
-      counters: this.connectionCounters,
-      address,
-      onClose: (closed, code, reason) =>
-        this.logger.info({ connection: closed.id, address, code, reason }, 'closed a connection'),
-    });
-    this.connections.add(connection);
-    this.logger.debug({ connection: connection.id, address, codec: codec.name }, 'connected');
-    this.sessions.welcome(connection);
-    return connection;
-  }
-
-  private closed(connection: Connection): void {
-    this.connections.delete(connection);
-    connection.shut();
-    this.logger.debug({ connection: connection.id }, 'disconnected');
-  }
-
-  /** A browser can't read why a handshake failed, so the refusal is said over the open socket. */
-  private refuseProtocol(socket: Socket): void {
-    const refused = fault('unsupported-protocol', `known: ${SUBPROTOCOLS.join(', ')}`);
-    this.refusals[refused.code] = (this.refusals[refused.code] ?? 0) + 1;
-    const writer = new ByteWriter(512);
-    jsonCodec.encode(writer, { type: 'error', id: null, ...refused });
-    socket.send(writer.copy(), false, false);
-    socket.end(CloseCode.unsupportedProtocol, refused.code);
-  }
-
-  /**
-   * Runs what an event of a client's socket means. A mistake of ours there ends neither the process nor the connection.
-   * Null: a socket that only lives to be refused.
-   */
-  private guard(connection: Connection | null, run: (connection: Connection) => void): void {
-    if (connection === null) return;
-    try {
-      run(connection);
-    } catch (error) {
-      this.logger.error({ err: error, connection: connection.id }, 'internal error');
-      const { code, message, action } = fault('internal');
-      connection.tell({ type: 'error', id: null, code, message, action });
-    }
   }
 }
 

@@ -1,4 +1,4 @@
-// Owns the HTTP endpoints of leases: being the only publisher of a topic, for a time. The HTTP API routes those to it who may publish.
+// Owns the HTTP endpoints of leases: being the only publisher of a topic, for a time. The HTTP API routes those to it who may publish it.
 // Invariant: what reaches the bus is a channel, a symbol, a life within bounds, and a token that is an integer of 1 or more.
 
 import Type, { type Static } from 'typebox';
@@ -23,13 +23,13 @@ const BODY_SHAPE = Type.Object(
 );
 const BODY = Compile(BODY_SHAPE);
 
-interface Topic {
+export interface LeaseTopic {
   readonly channel: UpdateChannel;
   readonly symbol: string;
 }
 
 /** The topic that the end of a path names, or what is wrong with it. */
-function topicOf(channel: string, symbol: string): Topic | Fault {
+export function leaseTopicOf(channel: string, symbol: string): LeaseTopic | Fault {
   const known = CHANNELS.find((each) => each === channel);
   if (known === undefined) return fault('unknown-channel', channel.slice(0, 48));
   return isSymbol(symbol) ? { channel: known, symbol } : fault('bad-symbol', symbol.slice(0, 48));
@@ -38,30 +38,24 @@ function topicOf(channel: string, symbol: string): Topic | Fault {
 /** @returns the lease, or why there is none. */
 export async function takeLease(
   bus: Bus,
-  channel: string,
-  symbol: string,
+  { channel, symbol }: LeaseTopic,
   body: unknown,
 ): Promise<{ readonly token: number; readonly ttlMs: number } | Fault> {
-  const topic = topicOf(channel, symbol);
-  if ('code' in topic) return topic;
   if (!BODY.Check(body)) {
     const [first] = BODY.Errors(body);
     return fault('bad-request', `${first?.instancePath.slice(1) || 'body'}: ${first?.message ?? 'not as documented'}`);
   }
-  const leased = await bus.lease(topic.channel, topic.symbol, body as Static<typeof BODY_SHAPE>);
+  const leased = await bus.lease(channel, symbol, body as Static<typeof BODY_SHAPE>);
   return 'refused' in leased ? leased.refused : leased;
 }
 
 /** @returns whether the lease was still held, or what is wrong with the token. */
 export async function giveLeaseBack(
   bus: Bus,
-  channel: string,
-  symbol: string,
+  { channel, symbol }: LeaseTopic,
   token: string | null,
 ): Promise<{ readonly released: boolean } | Fault> {
-  const topic = topicOf(channel, symbol);
-  if ('code' in topic) return topic;
   const number = /^[1-9]\d{0,15}$/.test(token ?? '') ? Number(token) : Number.NaN;
   if (!Number.isSafeInteger(number)) return fault('bad-request', 'token is the number that the lease came with');
-  return { released: await bus.release(topic.channel, topic.symbol, number) };
+  return { released: await bus.release(channel, symbol, number) };
 }

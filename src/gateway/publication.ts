@@ -1,16 +1,19 @@
 // Owns the taking of what publishers send: items with decimals become updates in mantissas and go to the bus. Called by the HTTP
-// endpoint and the publishers' stream, so that both answer alike.
-// Invariant: an item becomes one whole update, or a fault that names the field; no number is ever rounded.
+// endpoint and the publishers' stream, so that both answer alike. Invariant: an item becomes one whole update, or a fault that
+// names the field; no number is ever rounded; nothing is published that its publisher may not.
 
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { Bus, Publication } from '../bus/bus.ts';
 import type { Instrument, Instruments } from '../market/instrument.ts';
-import type { Update } from '../market/update.ts';
+import type { Update, UpdateChannel } from '../market/update.ts';
 import { parseDecimal } from '../protocol/decimal.ts';
 import { type ErrorCode, type Fault, fault } from '../protocol/errors.ts';
 import { SIDES, STATUSES, TRADE_KINDS } from '../protocol/frames.ts';
 import type { PublishResult } from '../protocol/publishing.ts';
+import type { Identity } from '../sessions/access.ts';
+import { FULL_GRANT, type Grant } from '../sessions/grant.ts';
+import type { PublishRate } from './publish-rate.ts';
 
 /**
  * A decimal string, or (MessagePack only) an integer mantissa at the instrument's scale. Other numbers are let through to
@@ -88,17 +91,28 @@ const CHECKS = {
 export interface Intake {
   readonly bus: Bus;
   readonly instruments: Instruments;
+  readonly rate: PublishRate;
   /** Told of every refusal, for counters. */
   readonly onRefusal: (code: string) => void;
 }
 
-/** Publishes items, each taken or refused by itself. @returns a result per item, in order. */
+/**
+ * Publishes items, each taken or refused by itself. Every one counts towards the publisher's rate, whether it is taken or not: it
+ * takes as long to look at. @returns a result per item, in order.
+ */
 export async function publishItems(
   items: readonly unknown[],
   mantissas: boolean,
+  identity: Identity,
   intake: Intake,
 ): Promise<PublishResult[]> {
-  const read = items.map((item) => readPublication(item, intake.instruments, mantissas));
+  const { instruments, rate } = intake;
+  const granted = rate.take(identity, items.length);
+  const read = items.map((item, index) =>
+    index < granted
+      ? readPublication(item, instruments, mantissas, identity.grant)
+      : fault('publish-rate', `at most ${rate.perSec(identity)} a second`),
+  );
   const published = await intake.bus.publish(read.filter((each): each is Publication => !('code' in each)));
   let next = 0;
   return read.map((each) => {
@@ -109,13 +123,31 @@ export async function publishItems(
   });
 }
 
+/** Which channel an item is published on. */
+const CHANNEL_OF: Readonly<Record<keyof typeof ITEMS, UpdateChannel>> = {
+  snapshot: 'book',
+  delta: 'book',
+  quote: 'quote',
+  trade: 'trade',
+  status: 'status',
+};
+
 /**
  * @param mantissas whether integers are taken as mantissas (MessagePack); in JSON prices and sizes must be strings, since
  * a number there is as likely meant as a price.
+ * @param grant the publisher's; whoever writes to Redis itself may write everything there.
  */
-export function readPublication(value: unknown, instruments: Instruments, mantissas: boolean): Publication | Fault {
+export function readPublication(
+  value: unknown,
+  instruments: Instruments,
+  mantissas: boolean,
+  grant: Pick<Grant, 'publish'> = FULL_GRANT,
+): Publication | Fault {
   const item = checkItem(value);
   if ('code' in item) return item;
+  const channel = CHANNEL_OF[item.type];
+  // Before it is looked up: who may not publish it need not learn what is listed.
+  if (!grant.publish(channel, item.symbol)) return fault('not-entitled', `publishing the ${channel} of ${item.symbol}`);
   const instrument = instruments.get(item.symbol);
   if (instrument === undefined) return fault('unknown-symbol', item.symbol);
   const update = updateOf(item, new NumberReader(instrument, mantissas));

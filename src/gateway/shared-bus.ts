@@ -6,13 +6,18 @@ import type { Logger } from 'pino';
 import type { Bus } from '../bus/bus.ts';
 import { MemoryBus } from '../bus/memory.ts';
 import { RedisBus } from '../bus/redis.ts';
+import { RedisKeyring } from '../bus/redis-keyring.ts';
 import { RedisLink, type RedisLinkOptions } from '../bus/redis-link.ts';
 import { RedisOffice } from '../bus/redis-office.ts';
+import { RedisSessions } from '../bus/redis-sessions.ts';
 import { Registry } from '../bus/registry.ts';
 import type { Instruments } from '../market/instrument.ts';
 import type { SymbolSets } from '../market/sets.ts';
 import { systemClock, type Timers } from '../ports/clock.ts';
 import type { RedisPort } from '../ports/redis.ts';
+import type { SessionStore, SessionStoreOptions } from '../ports/session-store.ts';
+import { SessionMemory } from '../sessions/session-store.ts';
+import { TokenKeys, Tokens } from '../sessions/token.ts';
 import type { Settings } from '../settings/settings.ts';
 import { Intake } from './intake.ts';
 import type { OpenOffice } from './office.ts';
@@ -42,6 +47,8 @@ export interface SharedBus {
   /** Null where everything works; else what does not. */
   trouble(): string | null;
   counters(): object;
+  /** Where sessions are kept for those who come back, and what signs their tokens. To be asked for once. */
+  sessions(onTaken: (session: string) => void): { readonly store: SessionStore; readonly tokens: Tokens };
   /** Asks for what one gateway at a time does, of all that share the bus. */
   office(name: string): OpenOffice;
   start(): void;
@@ -61,6 +68,10 @@ function inProcess({ settings, instruments, newEpoch }: SharedBusOptions): Share
     note: () => 'in this process',
     trouble: () => null,
     counters: () => ({}),
+    sessions: (onTaken) => ({
+      store: new SessionMemory({ ...storeLimits(settings), clock: systemClock, onTaken }),
+      tokens: new Tokens(new TokenKeys(settings.resumeKeys || TokenKeys.random())),
+    }),
     office: () => always,
     start: () => {},
     stop: () => {},
@@ -134,6 +145,19 @@ function onRedis(options: SharedBusOptions): SharedBus {
           onError,
         });
   if (intake !== null) bus.invite(intake);
+  /** Those of the setting, or the ones that all gateways share in Redis. */
+  const tokenKeys = (): TokenKeys => {
+    if (settings.resumeKeys !== '') return new TokenKeys(settings.resumeKeys);
+    const keys: TokenKeys = new TokenKeys(TokenKeys.random(), () => keyring.seek());
+    const keyring = new RedisKeyring({
+      ...{ port, clock: systemClock, prefix, onError },
+      newKey: () => TokenKeys.random(),
+      current: () => keys.currentText,
+      onKeys: (text) => keys.rotate(text),
+    });
+    bus.invite(keyring);
+    return keys;
+  };
   return {
     bus,
     ready: registry.ready,
@@ -143,6 +167,14 @@ function onRedis(options: SharedBusOptions): SharedBus {
     },
     trouble: () => (bus.ready ? null : 'Redis does not answer'),
     counters: () => ({ ...bus.counters, ...(intake !== null && { intake: intake.state }) }),
+    sessions: (onTaken) => {
+      const store = new RedisSessions({
+        ...storeLimits(settings),
+        ...{ port, clock: systemClock, timers, prefix, onTaken, onError },
+      });
+      bus.invite(store);
+      return { store, tokens: new Tokens(tokenKeys()) };
+    },
     office: (name) => (listener) => {
       const office = new RedisOffice({
         ...{ port, clock: systemClock, prefix, name, onError },
@@ -161,6 +193,17 @@ function onRedis(options: SharedBusOptions): SharedBus {
       registry.close();
       bus.close();
     },
+  };
+}
+
+function storeLimits(settings: Settings): Omit<SessionStoreOptions, 'onTaken'> {
+  const { resumeLifeMs: lifeMs, resumeRenewMs: renewMs, resumeSessionsMax: sessionsMax } = settings;
+  return {
+    lifeMs,
+    renewMs,
+    sessionsMax,
+    stateBytesMax: settings.resumeStateBytesMax,
+    bytesMax: settings.resumeBytesMax,
   };
 }
 

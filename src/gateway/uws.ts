@@ -1,18 +1,40 @@
-// Owns all contact with uWebSockets.js: the listener, WebSocket upgrades, HTTP requests, and the socket port on top of it.
+// Owns all contact with uWebSockets.js: the listener, TLS, WebSocket upgrades, HTTP requests, and the socket port on top of it.
 // Called by the gateway. Invariant: nothing of the library escapes but its sockets in the shape of the port: buffers are copied or
 // used at once, and an upgrade or request that was aborted is never answered.
 
 import uWS from 'uWebSockets.js';
 import { STATUS_CODES } from 'node:http';
+import { BlockList } from 'node:net';
 import type { Socket } from '../ports/socket.ts';
 import type { Codec } from '../protocol/codec.ts';
-import { codecOf, jsonCodec } from '../protocol/codecs.ts';
+import { fault } from '../protocol/errors.ts';
+import { addressOf, whence } from './address.ts';
+import type { TlsPair } from './certificates.ts';
+import { bearerOf, handshakeFault, readOffer } from './handshake.ts';
+
+/** Who opened a socket, as far as that is known. */
+export interface Peer {
+  /** Normalised text, IPv4 within IPv6 as such; the client's own where trusted proxies say so. */
+  readonly address: string;
+  /** The page that a browser opened it for; null where it said none. */
+  readonly origin: string | null;
+  /** The name that it asked for; null where it said none. */
+  readonly host: string | null;
+  /** From the Authorization header, else from a subprotocol; null for none. */
+  readonly credential: string | null;
+  /** Passed on by a proxy, trusted or not. */
+  readonly forwarded: boolean;
+  /** Over TLS, to this process or to a trusted proxy. */
+  readonly secure: boolean;
+}
 
 export interface StreamHandlers<Session> {
   /** `codec` null: none of the offered subprotocols is known, and the socket only lives to be told so. */
-  open(socket: Socket, codec: Codec | null, address: string): Session;
+  open(socket: Socket, codec: Codec | null, peer: Peer): Session;
   message(session: Session, message: Uint8Array, binary: boolean): void;
   drain(session: Session): void;
+  /** A ping, which the library has answered. */
+  ping?(session: Session): void;
   /** A pong, with what its ping carried. */
   pong(session: Session, payload: ArrayBuffer): void;
   close(session: Session): void;
@@ -23,8 +45,12 @@ export interface HttpRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: ReadonlyMap<string, string>;
-  /** The peer's address in text form. */
+  /** As a peer's: normalised, and the client's own where trusted proxies say so. */
   readonly address: string;
+  /** Passed on by a proxy, trusted or not: where it is false, the address is the socket's own. */
+  readonly forwarded: boolean;
+  /** Over TLS, to this process or to a trusted proxy. */
+  readonly secure: boolean;
   /**
    * Reads the body; to be called before the handler waits for anything. Null: it is over the limit. A body that nobody
    * asks for is not kept.
@@ -49,7 +75,7 @@ export interface Stream<Session> {
   /** Seconds without a sign of life after which the library ends a connection, having pinged it; 0: the session sees to that. */
   readonly idleSec: number;
   /** What an upgrade is refused with; null: it is granted. Absent: everybody may. */
-  readonly refuse?: (request: Pick<HttpRequest, 'headers' | 'address'>) => HttpResponse | null;
+  readonly refuse?: (peer: Peer) => HttpResponse | null;
 }
 
 export interface ServerOptions {
@@ -58,11 +84,20 @@ export interface ServerOptions {
   /** Never rejects. */
   readonly http: (request: HttpRequest) => Promise<HttpResponse>;
   readonly bodyBytesMax: number;
+  /** Proxies that are believed whom they speak for; absent: none. */
+  readonly trusted?: BlockList;
+  /** Absent: plain HTTP and WebSockets. */
+  readonly tls?: TlsPair | undefined;
 }
 
 export interface Server {
   /** @returns the port. @throws Error where it is taken. */
   listen(host: string, port: number): number;
+  /**
+   * Connections that are opened from now on see this certificate; open ones live on with theirs. For servers with TLS only.
+   * @throws Error where the library can't use it; nothing has changed then.
+   */
+  renew(pair: TlsPair): void;
   /** Stops listening; open connections stay until they are closed. */
   stopListening(): void;
   /** Closes everything at once. */
@@ -72,48 +107,108 @@ export interface Server {
 /** Never reached: the send queue stops at the first byte that the kernel does not take. */
 const BACKPRESSURE_BYTES_MAX = 64 * 1024 * 1024;
 
-/** The library takes host, port and options together; its types know only two of them at a time. */
-type ExclusiveListen = (
-  host: string,
-  port: number,
-  options: number,
-  done: (socket: uWS.us_listen_socket | false) => void,
-) => void;
+/** What the library's types do not know: options with a host, and apps that serve what another one accepts. */
+interface AppBeyondTypes {
+  listen(host: string, port: number, options: number, done: (socket: uWS.us_listen_socket | false) => void): void;
+  getDescriptor(): number;
+  addChildAppDescriptor(descriptor: number): void;
+  removeChildAppDescriptor(descriptor: number): void;
+}
 const LISTEN_EXCLUSIVE_PORT = 1;
 
 interface UserData<Session> {
   readonly codec: Codec | null;
-  readonly address: string;
+  readonly peer: Peer;
+  readonly proxied: boolean;
   session: Session | undefined;
 }
 
-/** A server that is configured but does not listen yet. */
+/** What all apps of one server share. */
+interface Door {
+  readonly options: ServerOptions;
+  readonly trusted: BlockList;
+  /** Its sockets are closed; one that was accepted a moment before may still be handed on. */
+  ended: boolean;
+}
+
+/** What requests and upgrades begin with. */
+interface Arrival extends Pick<HttpRequest, 'headers' | 'address' | 'forwarded' | 'secure'> {
+  /** Of each Sec-WebSocket-Protocol header. */
+  readonly offers: readonly string[];
+  /**
+   * A PROXY header came before it, whoever sent that. The library takes one before each request of a connection, so that a
+   * client behind a proxy could name anybody in a later one. A connection that began with a header is therefore good for
+   * one request: it ends behind the answer. That is given in a later turn, since what follows a request that is not yet
+   * answered ends the connection too; and while an answer waits to be read, no WebSocket is opened.
+   */
+  readonly proxied: boolean;
+}
+
+/** A server that is configured but does not listen yet. @throws Error where the library can't use the certificate. */
 export function createServer(options: ServerOptions): Server {
-  const app = uWS.App();
+  const { tls } = options;
+  const door: Door = { options, trusted: options.trusted ?? new BlockList(), ended: false };
   let listenSocket: uWS.us_listen_socket | false = false;
-  for (const stream of options.streams) addStream(app, stream);
-  app.any('/*', (res, req) => answer(res, req, options));
+  let serving = serve(door, appFor(tls));
+  // With TLS one app listens for as long as the server lives, and hands on what it accepts to the one with the newest
+  // certificate. A second listener on the port would lose connections: closing the first resets those that wait in it.
+  const accepting = tls === undefined ? serving : appFor(tls);
+  const apps = new Set([accepting, serving]);
+  if (tls !== undefined) beyond(accepting).addChildAppDescriptor(beyond(serving).getDescriptor());
   return {
     listen(host, port) {
       // A port that is taken must be an error: without the flag two gateways would share it unnoticed.
-      (app.listen as unknown as ExclusiveListen).call(app, host, port, LISTEN_EXCLUSIVE_PORT, (socket) => {
+      beyond(accepting).listen(host, port, LISTEN_EXCLUSIVE_PORT, (socket) => {
         listenSocket = socket;
       });
       if (listenSocket === false) throw new Error(`${host}:${port} is taken, or not an address of this machine`);
       return uWS.us_socket_local_port(listenSocket);
+    },
+    renew(pair) {
+      if (tls === undefined) throw new Error('the server has no TLS');
+      const next = serve(door, appFor(pair));
+      beyond(accepting).addChildAppDescriptor(beyond(next).getDescriptor());
+      beyond(accepting).removeChildAppDescriptor(beyond(serving).getDescriptor());
+      apps.add(next);
+      serving = next;
     },
     stopListening() {
       if (listenSocket !== false) uWS.us_listen_socket_close(listenSocket);
       listenSocket = false;
     },
     close() {
-      app.close();
+      door.ended = true;
+      for (const app of apps) app.close();
       listenSocket = false;
     },
   };
 }
 
-function addStream<Session>(app: uWS.TemplatedApp, stream: Stream<Session>): void {
+/** @throws Error where the library can't use the certificate. */
+function appFor(pair: TlsPair | undefined): uWS.TemplatedApp {
+  if (pair === undefined) return uWS.App();
+  const { certFile, keyFile, passphrase } = pair;
+  const names = { cert_file_name: certFile, key_file_name: keyFile };
+  try {
+    return uWS.SSLApp(passphrase === '' ? names : { ...names, passphrase });
+  } catch {
+    // The library says no more than that it failed.
+    throw new Error(
+      `${certFile} and ${keyFile} can't be used: they changed while they were read, or are of no use here`,
+    );
+  }
+}
+
+function serve(door: Door, app: uWS.TemplatedApp): uWS.TemplatedApp {
+  for (const stream of door.options.streams) addStream(app, stream, door);
+  return app.any('/*', (res, req) => answer(res, req, door));
+}
+
+function beyond(app: uWS.TemplatedApp): AppBeyondTypes {
+  return app as unknown as AppBeyondTypes;
+}
+
+function addStream<Session>(app: uWS.TemplatedApp, stream: Stream<Session>, door: Door): void {
   const { path, handlers, payloadBytesMax, idleSec } = stream;
   app.ws<UserData<Session>>(path, {
     compression: uWS.DISABLED,
@@ -123,10 +218,11 @@ function addStream<Session>(app: uWS.TemplatedApp, stream: Stream<Session>): voi
     // For subscribers the send queue pings, and closes those who do not answer.
     idleTimeout: idleSec,
     sendPingsAutomatically: idleSec > 0,
-    upgrade: (res, req, context) => upgrade(res, req, context, stream),
+    upgrade: (res, req, context) => upgrade(res, req, context, stream, door),
     open: (ws) => {
       const data = ws.getUserData();
-      data.session = handlers.open(ws, data.codec, data.address);
+      if (data.proxied && ws.getBufferedAmount() > 0) return ws.close();
+      data.session = handlers.open(ws, data.codec, data.peer);
     },
     message: (ws, message, binary) => {
       const { session } = ws.getUserData();
@@ -135,6 +231,10 @@ function addStream<Session>(app: uWS.TemplatedApp, stream: Stream<Session>): voi
     drain: (ws) => {
       const { session } = ws.getUserData();
       if (session !== undefined && ws.getBufferedAmount() === 0) handlers.drain(session);
+    },
+    ping: (ws) => {
+      const { session } = ws.getUserData();
+      if (session !== undefined) handlers.ping?.(session);
     },
     pong: (ws, payload) => {
       const { session } = ws.getUserData();
@@ -152,84 +252,113 @@ function upgrade<Session>(
   req: uWS.HttpRequest,
   context: uWS.us_socket_context_t,
   { refuse }: Stream<Session>,
+  door: Door,
 ): void {
-  // The answer is given within this call; the handler is there because the library demands one.
-  res.onAborted(() => {});
-  // RFC 6455 section 4.4: another version is refused, naming the one that is spoken.
-  if (req.getHeader('sec-websocket-version') !== '13') {
-    res.writeStatus('426 Upgrade Required').writeHeader('Sec-WebSocket-Version', '13').end();
-    return;
-  }
-  const address = Buffer.from(res.getRemoteAddressAsText()).toString();
-  const refused = refuse?.({ headers: headersOf(req), address }) ?? null;
-  if (refused !== null) {
-    const { status, contentType, body } = refused;
-    res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`);
-    res.writeHeader('Content-Type', contentType ?? 'application/json').end(body);
-    return;
-  }
-  const offered = subprotocolsOf(req);
-  const known = offered.find((name) => codecOf(name) !== undefined);
-  const codec = offered.length === 0 ? jsonCodec : known === undefined ? null : (codecOf(known) ?? null);
-  const data: UserData<Session> = {
-    codec,
+  if (door.ended) return void res.close();
+  const arrival = arrivalOf(res, req, door);
+  const { headers, address, forwarded, secure } = arrival;
+  const faulty = handshakeFault(headers);
+  const { codec, echo, credential } = readOffer(arrival.offers);
+  const peer: Peer = {
     address,
-    session: undefined,
+    origin: headers.get('origin') ?? null,
+    host: headers.get('host') ?? null,
+    credential: bearerOf(headers.get('authorization')) ?? credential,
+    forwarded,
+    secure,
   };
-  res.upgrade(
-    data,
-    req.getHeader('sec-websocket-key'),
-    known ?? offered[0] ?? '',
-    req.getHeader('sec-websocket-extensions'),
-    context,
-  );
+  const refused = faulty === null ? (refuse?.(peer) ?? null) : notOpened(faulty);
+  if (refused !== null) return refuseLater(res, refused, arrival);
+  const data: UserData<Session> = { codec, peer, proxied: arrival.proxied, session: undefined };
+  res.upgrade(data, headers.get('sec-websocket-key') ?? '', echo, '', context);
 }
 
-/** In the client's order; the header may be there more than once (RFC 6455 section 11.3.4). */
-function subprotocolsOf(req: uWS.HttpRequest): string[] {
-  const offered: string[] = [];
-  req.forEach((name, value) => {
-    if (name === 'sec-websocket-protocol') offered.push(...value.split(',').map((each) => each.trim()));
-  });
-  return offered.filter((each) => each !== '');
+/** RFC 6455 section 4.4 and RFC 9110 section 15.5.22: what is spoken here is named. */
+function notOpened({ status, why }: { status: number; why: string }): HttpResponse {
+  const headers = { Upgrade: 'websocket', 'Sec-WebSocket-Version': '13' };
+  return { status, body: `${JSON.stringify({ error: fault('bad-request', why) })}\n`, headers };
 }
 
-function headersOf(req: uWS.HttpRequest): Map<string, string> {
-  const headers = new Map<string, string>();
-  req.forEach((name, value) => {
-    headers.set(name, value);
-  });
-  return headers;
-}
-
-function answer(res: uWS.HttpResponse, req: uWS.HttpRequest, options: ServerOptions): void {
+function refuseLater(res: uWS.HttpResponse, refused: HttpResponse, { proxied }: Arrival): void {
   let over = false;
   res.onAborted(() => {
     over = true;
   });
-  const headers = headersOf(req);
+  setImmediate(() => {
+    if (!over) send(res, refused, { headOnly: false, last: proxied });
+  });
+}
+
+function arrivalOf(res: uWS.HttpResponse, req: uWS.HttpRequest, { options, trusted }: Door): Arrival {
+  const lines: [string, string][] = [];
+  req.forEach((name, value) => {
+    lines.push([name, value]);
+  });
+  const proxied = addressOf(res.getProxiedRemoteAddress());
+  const { securely, ...whose } = whence(
+    { socket: addressOf(res.getRemoteAddress()), proxied, headers: lines },
+    trusted,
+  );
+  return {
+    ...whose,
+    secure: securely || options.tls !== undefined,
+    headers: new Map(lines),
+    offers: lines.filter(([name]) => name === 'sec-websocket-protocol').map(([, value]) => value),
+    proxied: proxied !== '',
+  };
+}
+
+function answer(res: uWS.HttpResponse, req: uWS.HttpRequest, door: Door): void {
+  let over = false;
+  res.onAborted(() => {
+    over = true;
+  });
+  if (door.ended) return void res.close();
+  const { options } = door;
+  const { headers, address, forwarded, secure, proxied } = arrivalOf(res, req, door);
   const method = req.getMethod().toUpperCase();
+  const headOnly = method === 'HEAD';
   const request: HttpRequest = {
     // What HEAD is answered with differs from GET in nothing but the body.
-    method: method === 'HEAD' ? 'GET' : method,
+    method: headOnly ? 'GET' : method,
     path: req.getUrl(),
     query: new URLSearchParams(req.getQuery() ?? ''),
     headers,
-    address: Buffer.from(res.getRemoteAddressAsText()).toString(),
+    address,
+    forwarded,
+    secure,
     body: () => readBody(res, Number(headers.get('content-length') ?? 0), options.bodyBytesMax),
   };
-  void options.http(request).then(({ status, contentType, body, headers: more }) => {
-    if (over) return;
-    over = true;
-    res.cork(() => {
-      res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`);
-      res.writeHeader('Content-Type', contentType ?? 'application/json');
-      for (const [name, value] of Object.entries({ 'Cache-Control': 'no-store', ...more }))
-        res.writeHeader(name, value);
-      if (status === 304) res.endWithoutBody();
-      else if (method === 'HEAD') res.endWithoutBody(Buffer.byteLength(body));
-      else res.end(body);
-    });
+  const isStream = request.method === 'GET' && options.streams.some(({ path }) => path === request.path);
+  // Upgrades whose key is of the wrong length come here.
+  const faulty = isStream ? handshakeFault(headers) : null;
+  const answered = faulty === null ? options.http(request) : Promise.resolve(notOpened(faulty));
+  void answered.then((response) => {
+    const reply = (): void => {
+      if (!over) send(res, response, { headOnly, last: proxied });
+      over = true;
+    };
+    if (proxied) setImmediate(reply);
+    else reply();
+  });
+}
+
+/** `last`: the connection ends behind it. */
+function send(
+  res: uWS.HttpResponse,
+  { status, contentType, body, headers }: HttpResponse,
+  { headOnly, last }: { headOnly: boolean; last: boolean },
+): void {
+  res.cork(() => {
+    res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`);
+    res.writeHeader('Content-Type', contentType ?? 'application/json');
+    for (const [name, value] of Object.entries({ 'Cache-Control': 'no-store', ...headers })) {
+      res.writeHeader(name, value);
+    }
+    if (headOnly) res.endWithoutBody(Buffer.byteLength(body), last);
+    else if (status !== 304) res.end(body, last);
+    else if (last) res.endWithoutBody(0, true);
+    else res.endWithoutBody();
   });
 }
 

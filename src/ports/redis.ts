@@ -7,7 +7,8 @@ export type RedisReply = number | Uint8Array | null | readonly RedisReply[];
 export type RedisArgument = string | number | Uint8Array;
 
 /** The scripts that the bus knows, by name; their texts stand in `proto/redis/`. */
-export type RedisScript = 'publish' | 'load' | 'fold' | 'renew' | 'doubt' | 'lease' | 'list' | 'taker';
+export type RedisScript = 'publish' | 'load' | 'fold' | 'renew' | 'doubt' | 'lease' | 'list' | 'taker' | SessionScript;
+type SessionScript = 'session' | 'session-redeem' | 'session-keys';
 
 /**
  * Why a call has no answer. `unsent`: nothing was done, there is no connection. `unknown`: it was sent, and no answer came: it may

@@ -122,7 +122,9 @@ const compiled = Object.fromEntries(
   Object.entries(SCHEMAS).map(([op, schema]) => [op, Compile(schema as TSchema)]),
 ) as unknown as Record<string, ReturnType<typeof Compile>>;
 
+/** What stands in these fields, wherever they are, and in these operations, misspelt fields included, is not sent back. */
 const SECRET_FIELDS: ReadonlySet<string> = new Set(['credential', 'token']);
+const SECRET_OPS: ReadonlySet<unknown> = new Set(['auth', 'resume']);
 
 /** The field at fault decides the code. */
 const CODE_OF_FIELD: ReadonlyMap<string, ErrorCode> = new Map([
@@ -163,8 +165,11 @@ export function readRequest(value: unknown): Request | BadRequest {
     return { id: requestId, fault: fault('unknown-op', shown(op)) };
   }
   const check = compiled[op]!;
-  if (check.Check(value)) return value as Request;
-  return { id: requestId, fault: faultOf(value as Record<string, unknown>, check) };
+  if (!check.Check(value)) return { id: requestId, fault: faultOf(value as Record<string, unknown>, check) };
+  const request = value as Request;
+  if (request.op === 'ping' && request.held !== undefined && request.held.length % 2 !== 0)
+    return { id: requestId, fault: fault('bad-request', 'held: a topic without its seq') };
+  return request;
 }
 
 function faultOf(value: Record<string, unknown>, check: ReturnType<typeof Compile>): Fault {
@@ -173,10 +178,11 @@ function faultOf(value: Record<string, unknown>, check: ReturnType<typeof Compil
   const field = path[1] ?? '';
   const code =
     path.length === 2 && value[field] !== undefined ? (CODE_OF_FIELD.get(field) ?? 'bad-request') : 'bad-request';
-  // What is meant to be secret is not sent back.
-  if (SECRET_FIELDS.has(field)) return fault('bad-request', `${field} is not 1 to 8192 characters of text`);
   if (field === '') return fault('bad-request', first?.message ?? 'unknown field');
-  return fault(code, `${path.slice(1).join('.')}: ${shown(valueAt(value, path.slice(1)))}`.slice(0, 120));
+  const found = valueAt(value, path.slice(1));
+  const isSecret = typeof found === 'string' && (SECRET_FIELDS.has(field) || SECRET_OPS.has(value.op));
+  const said = isSecret ? `a text of ${found.length} characters` : shown(found);
+  return fault(code, `${path.slice(1).join('.')}: ${said}`.slice(0, 120));
 }
 
 /** The value that a JSON pointer leads to. */

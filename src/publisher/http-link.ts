@@ -4,13 +4,14 @@
 import type { Fault } from '../protocol/errors.ts';
 import type { PublishResult } from '../protocol/publishing.ts';
 import { ByteWriter } from '../protocol/writer.ts';
+import type { Authorization } from './credential.ts';
 import type { Entry, Link, Source } from './link.ts';
 import { type PublishError, type PublishErrorCode, publishError, refusedBy } from './refusal.ts';
 
 export interface HttpLinkOptions {
   /** Where the gateway is, without a path of ours. */
   readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly authorization: Authorization;
   readonly batchItemsMax: number;
   readonly silenceMs: number;
   readonly source: Source;
@@ -62,7 +63,7 @@ export class HttpLink implements Link {
   }
 
   private async post(entries: readonly Entry[]): Promise<void> {
-    const { url, headers, silenceMs, source } = this.options;
+    const { url, authorization, silenceMs, source } = this.options;
     const { writer } = this;
     writer.length = 0;
     writer.array(entries.length);
@@ -70,7 +71,8 @@ export class HttpLink implements Link {
     const signal = AbortSignal.any([this.abort.signal, AbortSignal.timeout(silenceMs)]);
     const answer = await ask(`${url}/v1/publish`, {
       method: 'POST',
-      headers: { ...headers, 'Content-Type': 'application/msgpack' },
+      authorization,
+      contentType: 'application/msgpack',
       body: writer.copy(),
       signal,
     });
@@ -83,13 +85,14 @@ export class HttpLink implements Link {
 
 /** Lists an instrument, or changes it. @throws PublishError where it is refused, or the gateway can't be reached. */
 export async function putInstrument(
-  { url, headers, silenceMs }: Pick<HttpLinkOptions, 'url' | 'headers' | 'silenceMs'>,
+  { url, authorization, silenceMs }: Pick<HttpLinkOptions, 'url' | 'authorization' | 'silenceMs'>,
   symbol: string,
   definition: object,
 ): Promise<void> {
   const answer = await ask(`${url}/v1/instruments/${encodeURIComponent(symbol)}`, {
     method: 'PUT',
-    headers: { ...headers, 'Content-Type': 'application/json' },
+    authorization,
+    contentType: 'application/json',
     body: JSON.stringify(definition),
     signal: AbortSignal.timeout(silenceMs),
   });
@@ -100,17 +103,29 @@ export async function putInstrument(
 
 interface Ask {
   readonly method: string;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly authorization: Authorization;
+  /** Of the body. */
+  readonly contentType?: string;
   readonly body?: string | Uint8Array;
   readonly signal: AbortSignal;
 }
 
 /** One request, and its answer as an object, or why there is none. */
-export async function ask(url: string, request: Ask): Promise<{ body: object } | { failure: PublishError }> {
+export async function ask(
+  url: string,
+  { authorization, contentType, ...request }: Ask,
+): Promise<{ body: object } | { failure: PublishError }> {
   let status: number;
   let body: unknown;
+  let headers: Record<string, string>;
   try {
-    const response = await fetch(url, request);
+    headers = await authorization.headers();
+  } catch (error) {
+    return { failure: publishError('not-connected', null, whyOf(error)) };
+  }
+  if (contentType !== undefined) headers['Content-Type'] = contentType;
+  try {
+    const response = await fetch(url, { ...request, headers });
     status = response.status;
     body = await response.json().catch(() => null);
   } catch (error) {

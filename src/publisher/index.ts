@@ -3,6 +3,7 @@
 import type { PublisherOptions } from './options.ts';
 import { Publisher } from './publisher.ts';
 
+export type { Credential } from './credential.ts';
 export type {
   BidAndAsk,
   Decimal,

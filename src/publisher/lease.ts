@@ -25,7 +25,7 @@ export interface LeaseRequest {
   readonly onLost: (error: PublishError) => void;
 }
 
-type Where = Pick<HttpLinkOptions, 'url' | 'headers'>;
+type Where = Pick<HttpLinkOptions, 'url' | 'authorization'>;
 
 /** A renewal that failed is tried again so many times before the life of the lease is over. */
 const RENEWALS_PER_LIFE = 3;
@@ -112,7 +112,7 @@ export class Lease {
     const signal = AbortSignal.timeout(request.ttlMs);
     const answer = await ask(`${addressOf(where, request)}?token=${token}`, {
       method: 'DELETE',
-      headers: where.headers,
+      authorization: where.authorization,
       signal,
     });
     if ('failure' in answer) throw about(answer.failure, request.symbol);
@@ -129,7 +129,8 @@ async function post(
   const { holder, ttlMs, symbol } = request;
   const answer = await ask(addressOf(where, request), {
     method: 'POST',
-    headers: { ...where.headers, 'Content-Type': 'application/json' },
+    authorization: where.authorization,
+    contentType: 'application/json',
     body: JSON.stringify({ holder, ttlMs, ...(token !== null && { token }) }),
     signal: AbortSignal.timeout(Math.ceil(timeoutMs)),
   });

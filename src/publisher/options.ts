@@ -2,11 +2,17 @@
 // Invariant: an option that can't work is refused before anything is connected.
 
 import { formatDecimal, SCALE_MAX } from '../protocol/decimal.ts';
+import type { Credential } from './credential.ts';
 import type { PublisherState } from './link.ts';
 import type { PublishError } from './refusal.ts';
 
 export interface PublisherOptions {
-  /** Sent as `Authorization: Bearer`, where the gateway has one (TICKWIRE_PUBLISH_TOKEN). */
+  /**
+   * An API key, a JWT or the gateway's publish token, sent as `Authorization: Bearer`. A function is asked before each connection and
+   * each HTTP request: for JWTs, which run out.
+   */
+  readonly credential?: Credential | undefined;
+  /** The older name of `credential`. */
   readonly token?: string | undefined;
   /** Items in one message, at most; default 500. */
   readonly batchItemsMax?: number | undefined;
@@ -21,7 +27,8 @@ export interface PublisherOptions {
   readonly reconnect?: { readonly minMs: number; readonly maxMs: number } | false | undefined;
   /**
    * Told of a book that the gateway lacks: publish a snapshot. At once where a delta was refused with `needs-snapshot`; a quarter of a
-   * second after a part of it was refused with `bus-down`, again and again until one is taken, if what it publishes is refused so too.
+   * second after a part of it was refused with `bus-down` or `publish-rate`, again and again until one is taken, if what it publishes
+   * is refused so too.
    */
   readonly onNeedsSnapshot?: ((symbol: string) => void) | undefined;
   /** Told of each item of `send` that was not published, or may not have been. */

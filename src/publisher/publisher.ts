@@ -3,8 +3,10 @@
 
 import { randomBytes } from 'node:crypto';
 import { systemTimers, type Timer } from '../ports/clock.ts';
+import type { ErrorCode } from '../protocol/errors.ts';
 import type { PublishResult } from '../protocol/publishing.ts';
 import { type Addresses, addressesOf } from './address.ts';
+import { Authorization } from './credential.ts';
 import { HttpLink, putInstrument } from './http-link.ts';
 import {
   type BidAndAsk,
@@ -28,13 +30,15 @@ interface Waiter {
   readonly resolve: () => void;
 }
 
+/** The book lacks from then on what was refused so, and there is nothing wrong with the item. */
+const UNTAKEN: ReadonlySet<string> = new Set(['bus-down', 'publish-rate'] satisfies ErrorCode[]);
 /** A bus that is gone is not back at once, and a snapshot for each refusal would be many. */
 const RESTATE_MS = 250;
 
 export class Publisher {
   readonly counters: PublisherCounters = { accepted: 0, refused: 0, unknown: 0, messages: 0 };
   private readonly addresses: Addresses;
-  private readonly headers: Readonly<Record<string, string>>;
+  private readonly authorization: Authorization;
   private readonly batchItemsMax: number;
   private readonly bufferItemsMax: number;
   private readonly silenceMs: number;
@@ -49,7 +53,7 @@ export class Publisher {
   private readonly flushes = new Set<Waiter>();
   private readonly drains: { resolve(): void; reject(error: PublishError): void }[] = [];
   private scheduled = false;
-  /** Symbols whose books the bus did not take, and when their snapshots are asked for. */
+  /** Symbols whose books were not taken, and when their snapshots are asked for. */
   private readonly untaken = new Set<string>();
   private untakenTimer: Timer | null = null;
   private readonly leases = new Set<Lease>();
@@ -62,7 +66,7 @@ export class Publisher {
     this.batchItemsMax = atLeastOne('batchItemsMax', options.batchItemsMax ?? 500);
     this.bufferItemsMax = atLeastOne('bufferItemsMax', options.bufferItemsMax ?? 10_000);
     this.silenceMs = atLeastOne('silenceMs', options.silenceMs ?? 10_000);
-    this.headers = options.token === undefined ? {} : { Authorization: `Bearer ${options.token}` };
+    this.authorization = Authorization.of(options.credential, options.token, this.silenceMs);
     this.link = this.open();
   }
 
@@ -87,7 +91,7 @@ export class Publisher {
       lotSize: stepOf(lotSize, spec.sizeScale),
     };
     await putInstrument(
-      { url: this.addresses.http, headers: this.headers, silenceMs: this.silenceMs },
+      { url: this.addresses.http, authorization: this.authorization, silenceMs: this.silenceMs },
       symbol,
       definition,
     );
@@ -101,7 +105,7 @@ export class Publisher {
     if (this.present === 'closed') throw publishError('closed', symbol);
     const { channel = 'book', ttlMs = 5_000, holder = randomBytes(8).toString('hex'), onLost = () => {} } = options;
     const lease = await Lease.take(
-      { url: this.addresses.http, headers: this.headers },
+      { url: this.addresses.http, authorization: this.authorization },
       { symbol, channel, ttlMs: atLeastOne('ttlMs', ttlMs), holder, onLost },
     );
     for (const each of this.leases) if (!each.held) this.leases.delete(each);
@@ -192,14 +196,14 @@ export class Publisher {
   }
 
   private open(): Link {
-    const { batchItemsMax, silenceMs, headers, addresses, options } = this;
+    const { batchItemsMax, silenceMs, authorization, addresses, options } = this;
     const source: Source = {
       take: (itemsMax, bytesMax) => this.take(itemsMax, bytesMax),
       answered: (entries, results) => this.answered(entries, results),
       failed: (entries, error) => this.failed(entries, error),
       changed: (state, error) => this.changed(state, error),
     };
-    const shared = { headers, batchItemsMax, silenceMs, source };
+    const shared = { authorization, batchItemsMax, silenceMs, source };
     if (addresses.transport === 'http') return new HttpLink({ ...shared, url: addresses.http });
     const { reconnect = { minMs: 250, maxMs: 10_000 }, random = Math.random } = options;
     return new SocketLink({ ...shared, url: addresses.stream, reconnect: reconnect || null, random });
@@ -267,7 +271,7 @@ export class Publisher {
         this.counters.refused += 1;
         this.reject(entry.waiter, refusedBy(result.error, entry.symbol));
         if (result.error.code === 'needs-snapshot' && entry.symbol !== null) bare.add(entry.symbol);
-        if (result.error.code === 'bus-down' && entry.symbol !== null && entry.ofBook) this.notTaken(entry.symbol);
+        if (UNTAKEN.has(result.error.code) && entry.symbol !== null && entry.ofBook) this.notTaken(entry.symbol);
       } else {
         this.counters.accepted += 1;
         entry.waiter?.resolve({ epoch: result.epoch, seq: result.seq });

@@ -10,12 +10,13 @@ import { SUBPROTOCOL_MSGPACK } from '../protocol/frames.ts';
 import type { PublisherFrame } from '../protocol/publishing.ts';
 import { unpackAll } from '../protocol/unpack.ts';
 import { ByteWriter } from '../protocol/writer.ts';
+import type { Authorization } from './credential.ts';
 import { type Entry, HEAD_BYTES_MAX, type Link, type Source } from './link.ts';
 import { type PublishError, publishError, refusedBy } from './refusal.ts';
 
 export interface SocketLinkOptions {
   readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly authorization: Authorization;
   readonly batchItemsMax: number;
   /** After so long without a sign of life the connection is given up. */
   readonly silenceMs: number;
@@ -32,6 +33,8 @@ interface Request {
 
 /** From here on a close code says that coming back does not help. */
 const FINAL_CLOSE_CODE = 4_500;
+/** What answers a message that can't be read, and so has no id; other errors without one are about the connection, which ends. */
+const UNREAD: ReadonlySet<string> = new Set(['bad-frame', 'bad-request', 'unknown-op', 'too-large']);
 /** How long a gateway may take to say goodbye. */
 const GOODBYE_MS_MAX = 1_000;
 /** A refused handshake has a body of some hundred bytes. */
@@ -43,6 +46,8 @@ export class SocketLink implements Link {
   /** Null until the welcome of a connection. */
   private welcome: Extract<PublisherFrame, { type: 'welcome' }> | null = null;
   private credits = 0;
+  /** Why the gateway ends the connection, where it has said so. */
+  private refusal: PublishError | null = null;
   /** In the order of sending, which is that of the answers. */
   private readonly unanswered: Request[] = [];
   private nextId = 1;
@@ -80,8 +85,18 @@ export class SocketLink implements Link {
   }
 
   private connect(): void {
-    const { url, headers, silenceMs, source } = this.options;
+    const { authorization, source } = this.options;
+    this.refusal = null;
     source.changed('connecting', null);
+    authorization.headers().then(
+      (headers) => this.dial(headers),
+      (error: Error) => this.lost(null, error.message),
+    );
+  }
+
+  private dial(headers: Readonly<Record<string, string>>): void {
+    const { url, silenceMs } = this.options;
+    if (this.closed) return;
     const options = { headers, handshakeTimeout: silenceMs, perMessageDeflate: false };
     const socket = new WebSocket(url, [SUBPROTOCOL_MSGPACK], options);
     this.socket = socket;
@@ -109,9 +124,15 @@ export class SocketLink implements Link {
     });
     socket.on('close', (code, reason) => {
       const said = code === 1006 ? why : `close code ${code}${reason.length > 0 ? `: ${reason.toString()}` : ''}`;
-      if (code >= FINAL_CLOSE_CODE && code < 5_000) this.finish(finalError(code, said));
-      else this.lost(socket, said);
+      if (this.isFinal(code)) this.finish(this.refusal ?? finalError(code, said));
+      else this.lost(socket, this.refusal?.message ?? said);
     });
+  }
+
+  /** Whether coming back does not help: not with the same credential either, when that has run out. */
+  private isFinal(code: number): boolean {
+    if (code === CloseCode.expired) return !this.options.authorization.isRenewable;
+    return code >= FINAL_CLOSE_CODE && code < 5_000;
   }
 
   private heard(): void {
@@ -153,6 +174,12 @@ export class SocketLink implements Link {
         this.credits += frame.credits;
         break;
       case 'error': {
+        if (frame.id === null && !UNREAD.has(frame.code)) {
+          this.refusal = refusedBy(frame as Fault, null);
+          // What would be sent now is not taken.
+          this.credits = 0;
+          break;
+        }
         const request = this.take(frame.id);
         if (request === undefined) break;
         // It was refused as a whole, and cost nothing.
@@ -183,11 +210,11 @@ export class SocketLink implements Link {
   }
 
   /** A connection, or the attempt at one, is over; there may be another. */
-  private lost(socket: WebSocket, why: string): void {
+  private lost(socket: WebSocket | null, why: string): void {
     if (this.closed || this.socket !== socket) return;
     const { reconnect, random, silenceMs, source } = this.options;
     const error = publishError('not-connected', null, why);
-    if (reconnect === null) return this.finish(error);
+    if (reconnect === null) return this.finish(this.refusal ?? error);
     // A connection that lasted begins the pauses anew.
     if (this.welcome !== null && systemClock.nowMs() - this.openedMs > silenceMs) this.attempt = 0;
     this.socket = null;

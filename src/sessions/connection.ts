@@ -5,15 +5,18 @@
 import type { Clock, Timers } from '../ports/clock.ts';
 import type { Socket } from '../ports/socket.ts';
 import type { Codec } from '../protocol/codec.ts';
-import { CloseCode } from '../protocol/errors.ts';
-import type { Channel, Frame } from '../protocol/frames.ts';
+import { CloseCode, type Fault, fault } from '../protocol/errors.ts';
+import type { Channel, EndReason, Frame } from '../protocol/frames.ts';
 import type { Flush } from '../topics/flush.ts';
 import { Recipient } from '../topics/recipient.ts';
 import type { Subscription } from '../topics/subscription.ts';
 import type { Topics } from '../topics/topics.ts';
 import type { ViewShape } from '../topics/view.ts';
+import type { Identity } from './access.ts';
+import { Allowance } from './allowance.ts';
 import type { ConnectionCounters } from './counters.ts';
 import type { Block } from './flow.ts';
+import { FULL_GRANT } from './grant.ts';
 import type { Rung } from './ladder.ts';
 import { Pacing } from './pacing.ts';
 import type { PatternSubscription } from './patterns.ts';
@@ -29,6 +32,7 @@ export interface ConnectionLimits {
   readonly ageMsMax: number;
   /** Bytes a second that the operator allows each connection; 0: no limit. */
   readonly connectionBytesPerSecMax: number;
+  readonly requestsPerSecMax: number;
 }
 
 export interface ConnectionOptions {
@@ -45,7 +49,18 @@ export interface ConnectionOptions {
   readonly address?: string;
   /** Told once, when the connection ends from our side. */
   readonly onClose?: (connection: Connection, code: number, reason: string) => void;
+  /** Told once, whoever ended it, while it still has its subscriptions. */
+  readonly onEnd?: (connection: Connection) => void;
 }
+
+/** Everybody is this one where nobody asks. */
+const ANYBODY: Identity = {
+  principal: 'anonymous',
+  via: 'anonymous',
+  grant: FULL_GRANT,
+  untilMs: null,
+  basis: { kind: 'nobody', local: false },
+};
 
 export class Connection extends Recipient {
   readonly lane: number;
@@ -57,6 +72,19 @@ export class Connection extends Recipient {
   readonly patterns = new Map<string, PatternSubscription>();
   /** Whether instrument events are wanted. */
   watchesInstruments = false;
+  /** Who is served, and what it may. */
+  identity = ANYBODY;
+  /** On the monotonic clock, when who is served has to prove it anew. */
+  identityEndsMs = Number.POSITIVE_INFINITY;
+  /** How many tokens were given for its session, and when the next is due. */
+  tokenGeneration = 0;
+  tokenDueMs = Number.POSITIVE_INFINITY;
+  /** Requests that wait for the one before them; null: none is under way. */
+  waiting: unknown[] | null = null;
+  readonly allowance: Allowance;
+  /** What the client last said of itself: how old what it shows is, and what it holds, by topic id. */
+  clientLagMs: number | null = null;
+  heldSeqs: Map<number, number> | null = null;
   closed = false;
   /** Bytes a second of the last full second. */
   bytesPerSec = 0;
@@ -83,6 +111,7 @@ export class Connection extends Recipient {
     this.heardMs = nowMs;
     this.tickedMs = nowMs;
     this.quietSinceMs = nowMs;
+    this.allowance = new Allowance(limits.requestsPerSecMax, nowMs);
     const { controlBytesMax } = limits;
     const fail = (code: number, reason: string): void => this.over(code, reason);
     const { subscriptions } = this;
@@ -126,7 +155,9 @@ export class Connection extends Recipient {
 
   /** Bytes a second that client and operator allow; 0: no limit. */
   get bytesPerSecMax(): number {
-    const limits = [this.clientBytesPerSec, this.options.limits.connectionBytesPerSecMax].filter((limit) => limit > 0);
+    const { connectionBytesPerSecMax } = this.options.limits;
+    const all = [this.clientBytesPerSec, connectionBytesPerSecMax, this.identity.grant.bytesPerSec];
+    const limits = all.filter((limit) => limit > 0);
     return limits.length === 0 ? 0 : Math.min(...limits);
   }
 
@@ -147,10 +178,15 @@ export class Connection extends Recipient {
   }
 
   override end(subscription: Subscription): void {
+    this.endFor(subscription, 'delisted');
+  }
+
+  /** The client no longer has this subscription, and is told; the topic has been left already or ended. */
+  endFor(subscription: Subscription, reason: EndReason): void {
     this.forget(subscription);
     // A client that was not told of the topic yet would not know what ends.
     if (subscription.topicDue) this.tell(subscription.topic.frame);
-    this.tell({ type: 'end', topic: subscription.topic.id, reason: 'delisted' });
+    this.tell({ type: 'end', topic: subscription.topic.id, reason });
   }
 
   /** Queues a control frame; it goes out at the end of this turn, before any data that waits. */
@@ -175,6 +211,36 @@ export class Connection extends Recipient {
     if (wishes.maxBytesPerSec === undefined) return;
     this.clientBytesPerSec = wishes.maxBytesPerSec;
     this.queue.allow(this.bytesPerSecMax, this.options.clock.nowMs());
+  }
+
+  /** What the client wishes as to how it is served. */
+  get wishes(): { readonly maxBytesPerSec: number; readonly topOfBook: boolean } {
+    return { maxBytesPerSec: this.clientBytesPerSec, topOfBook: this.pacing.topAllowed };
+  }
+
+  /** Who is served from now on; what it may not is for the caller to end. `nowWallMs`: milliseconds since 1970. */
+  identify(identity: Identity, nowMs: number, nowWallMs: number): void {
+    this.identity = identity;
+    const { untilMs } = identity;
+    // Counted from now: the wall clock may be set.
+    this.identityEndsMs = untilMs === null ? Number.POSITIVE_INFINITY : nowMs + untilMs - nowWallMs;
+    this.queue.allow(this.bytesPerSecMax, nowMs);
+  }
+
+  /** What a ping says of the client: `held` is topic ids, each with the seq that is held of it. */
+  report(lagMs: number | undefined, held: readonly number[]): void {
+    this.clientLagMs = lagMs ?? this.clientLagMs;
+    if (held.length === 0) return;
+    this.heldSeqs ??= new Map();
+    // Topics that were left meanwhile are not kept.
+    if (this.heldSeqs.size > this.subscriptions.size) this.heldSeqs.clear();
+    for (let i = 0; i + 1 < held.length; i += 2) this.heldSeqs.set(held[i]!, held[i + 1]!);
+  }
+
+  /** Closes with a word on why, in a frame. `retryAfterMs` null: it should not come back as it is. */
+  refuse({ code, message, action }: Fault, retryAfterMs: number | null): void {
+    this.tell({ type: 'refused', code, message, action, retryAfterMs });
+    this.close(retryAfterMs === null ? CloseCode.unauthorized : CloseCode.refused, code);
   }
 
   /** Nothing is sent for so long, as if the link had stalled; 0 ends it. */
@@ -229,6 +295,7 @@ export class Connection extends Recipient {
       return this.close(CloseCode.silent, 'silent');
     }
     if (nowMs - (window.oldestPingMs ?? nowMs) > ageMsMax) return this.close(CloseCode.tooSlow, 'too-slow');
+    if (nowMs >= this.identityEndsMs) return this.expire();
     if (nowMs - this.quietSinceMs >= heartbeatMs) this.beat(nowMs, nowUs);
     if (nowMs - queue.flow.pingedMs >= heartbeatMs) queue.ping(nowMs);
     if (this.pacing.tick(blockedShare, this.subscriptions.values())) this.changePace();
@@ -243,7 +310,8 @@ export class Connection extends Recipient {
   /** The socket is gone: leaves all topics. */
   shut(): void {
     if (this.closed) return;
-    const { flush, topics } = this.options;
+    const { flush, topics, onEnd } = this.options;
+    onEnd?.(this);
     flush.lanes.close(this.lane);
     this.closed = true;
     this.queue.end();
@@ -253,6 +321,8 @@ export class Connection extends Recipient {
     }
     this.subscriptions.clear();
     this.patterns.clear();
+    this.waiting = null;
+    this.heldSeqs = null;
   }
 
   private measure(nowMs: number, spanMs: number): void {
@@ -269,6 +339,12 @@ export class Connection extends Recipient {
     this.options.counters.heartbeats += 1;
     const roundTripMs = this.window.roundTripMs === null ? null : Math.round(this.window.roundTripMs);
     this.tell({ type: 'heartbeat', timeUs: nowUs, roundTripMs, lagMs: Math.round(this.ageMs(nowMs)) });
+  }
+
+  private expire(): void {
+    const { code, message, action } = fault('expired-credential');
+    this.tell({ type: 'error', id: null, code, message, action });
+    this.close(CloseCode.expired, code);
   }
 
   private changePace(): void {

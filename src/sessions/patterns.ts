@@ -86,10 +86,18 @@ export class Patterns {
     }
   }
 
+  /** The connection may have other symbols than before. */
+  refresh(connection: Connection): void {
+    for (const asked of connection.patterns.values()) {
+      for (const symbol of this.symbolsOf(asked.pattern)) this.take(connection, asked, symbol);
+    }
+  }
+
   private take(connection: Connection, asked: PatternSubscription, symbol: string): void {
     if (connection.closed || connection.subscriptions.has(topicNameOf(asked.request, symbol))) return;
     const refused = this.options.subscribe(connection, asked, symbol);
-    if (refused !== null) this.options.onRefused(connection, refused);
+    // What it may not have is left out without a word, as if it were not there.
+    if (refused !== null && refused.code !== 'not-entitled') this.options.onRefused(connection, refused);
   }
 
   /** Another pattern takes the subscription over, or it ends and the client is told. */

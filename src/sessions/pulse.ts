@@ -10,16 +10,21 @@ export interface PulseOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly connections: ReadonlySet<Connection>;
+  /** Told of each after it was ticked. */
+  readonly onTick?: (connection: Connection, nowMs: number) => void;
 }
 
 /** Runs until the timers are stopped. */
 export function beginPulse(options: PulseOptions): void {
-  const { clock, timers, connections } = options;
+  const { clock, timers, connections, onTick } = options;
   timers.after(TICK_MS, () => {
     const nowMs = clock.nowMs();
     const nowUs = clock.nowUs();
     // Ticking may close a connection, which takes it out of the set.
-    for (const connection of [...connections]) connection.tick(nowMs, nowUs);
+    for (const connection of [...connections]) {
+      connection.tick(nowMs, nowUs);
+      if (!connection.closed) onTick?.(connection, nowMs);
+    }
     beginPulse(options);
   });
 }

@@ -15,6 +15,7 @@ import type { Subscription } from '../topics/subscription.ts';
 import { ControlLane } from './control-lane.ts';
 import type { ConnectionCounters } from './counters.ts';
 import { type Block, Flow } from './flow.ts';
+import { healedBy } from './healing.ts';
 import { MessageBuilder } from './message.ts';
 import { Rotation } from './rotation.ts';
 
@@ -267,7 +268,7 @@ export class SendQueue {
       this.wanted = this.blockFor(chunk.bytes.length, nowMs);
       if (this.wanted !== null) {
         // By the time that there is room, the answer is another; parts of which some were sent go on as they are.
-        if (subscription.nextChunk === 0) subscription.answer = null;
+        if (subscription.nextChunk === 0) this.abandon(subscription, answer);
         return false;
       }
       if (this.message.length > 0 && this.message.length + chunk.bytes.length > PART_BYTES_MAX) {
@@ -300,6 +301,10 @@ export class SendQueue {
       return false;
     }
     const answer = topic.answer(subscription, nowUs);
+    if (subscription.healDue)
+      this.message.write({ type: 'healed', topic: topic.id, ...healedBy(answer, subscription) });
+    subscription.healing = subscription.healDue;
+    subscription.healDue = false;
     if (answer.gap !== null) {
       const reason = this.spares && answer.gap.reason === 'ring' ? 'budget' : answer.gap.reason;
       this.message.write({ type: 'gap', topic: topic.id, ...answer.gap, reason });
@@ -317,11 +322,19 @@ export class SendQueue {
     return true;
   }
 
+  /** It may be another one next time, and then the client is told anew how it is healed, unless it was begun already. */
+  private abandon(subscription: Subscription, { reset, gap }: Answer): void {
+    subscription.answer = null;
+    subscription.healDue = subscription.healing && reset === null && gap === null;
+    subscription.healing = false;
+  }
+
   private finishAnswer(subscription: Subscription, { epoch, seq }: Answer, nowMs: number): void {
     subscription.seq = epoch === subscription.epoch ? Math.max(seq, subscription.seq) : seq;
     subscription.epoch = epoch;
     subscription.depth = subscription.view.depth;
     subscription.answer = null;
+    subscription.healing = false;
     subscription.merging = false;
     subscription.answeredMs = nowMs;
   }

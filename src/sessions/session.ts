@@ -1,25 +1,27 @@
 // Owns what clients' requests do: reads each message, carries out its requests, acknowledges or refuses symbol by symbol.
-// The gateway calls it with every message. Invariant: every request gets exactly one ack, pong or error, in order.
+// The gateway calls it with every message. Invariant: every request gets exactly one ack, pong or error, in order; those behind one
+// that takes its time wait for it, within a bound.
 
-import type { Instrument, InstrumentEvent, Instruments } from '../market/instrument.ts';
+import type { InstrumentEvent, Instruments } from '../market/instrument.ts';
 import { isSymbol } from '../market/instrument.ts';
 import { isPattern, type SymbolSets } from '../market/sets.ts';
 import type { Clock } from '../ports/clock.ts';
-import { type Fault, fault } from '../protocol/errors.ts';
+import { CloseCode, type Fault, fault } from '../protocol/errors.ts';
 import {
   type Accepted,
-  type InstrumentAction,
+  type Channel,
+  type IdentityFrame,
   type InstrumentFrame,
-  type Mode,
   PROTOCOL_VERSION,
   type Refused,
-  roundIntervalMs,
   topicName,
 } from '../protocol/frames.ts';
 import {
+  type AuthRequest,
   type BadRequest,
   type DemoRequest,
   type Request,
+  type ResumeRequest,
   type ResyncRequest,
   readMessage,
   readRequest,
@@ -31,7 +33,9 @@ import { PRIORITY_DEFAULT, Subscription } from '../topics/subscription.ts';
 import type { Topics } from '../topics/topics.ts';
 import type { ViewShape } from '../topics/view.ts';
 import type { Connection } from './connection.ts';
+import type { Continuity, SavedSession } from './continuity.ts';
 import { broughtBy, Patterns } from './patterns.ts';
+import { instrumentFrame, permitted, shapeOf } from './shapes.ts';
 
 export interface SessionLimits {
   readonly requestBytesMax: number;
@@ -41,6 +45,7 @@ export interface SessionLimits {
   readonly ageMsMax: number;
   /** How long a client may stall its own connection; 0: not at all. */
   readonly stallMsMax: number;
+  readonly requestsPerSecMax: number;
 }
 
 export interface SessionOptions {
@@ -54,7 +59,15 @@ export interface SessionOptions {
   readonly server: string;
   /** Told of every refusal, for logs and metrics. */
   readonly onRefusal: (code: string, connection: Connection) => void;
+  /** Brings sessions back; absent where they don't outlive their connections. */
+  readonly continuity?: Continuity;
+  /** Takes a credential on an open connection; absent where nobody has one. @returns why not, or null. Never rejects. */
+  readonly authenticate?: (connection: Connection, credential: string) => Promise<Fault | null>;
+  readonly onError?: (error: unknown) => void;
 }
+
+/** Requests that may wait for one before them. */
+const WAITING_MAX = 1_000;
 
 type Outcome = Omit<Accepted, 'symbol'> | Fault;
 
@@ -77,7 +90,8 @@ export class Sessions {
   }
 
   welcome(connection: Connection): void {
-    const { clock, limits, server } = this.options;
+    const { clock, limits, server, continuity } = this.options;
+    const { principal, via, untilMs } = connection.identity;
     connection.tell({
       type: 'welcome',
       version: PROTOCOL_VERSION,
@@ -91,8 +105,12 @@ export class Sessions {
         heartbeatMs: limits.heartbeatMs,
         ageMsMax: limits.ageMsMax,
         ...(limits.stallMsMax === 0 ? {} : { stallMsMax: limits.stallMsMax }),
+        silentMs: silentMsOf(limits.heartbeatMs),
+        requestsPerSec: limits.requestsPerSecMax,
       },
     });
+    if (via !== 'anonymous' && via !== 'local') connection.tell(identityFrame(principal, untilMs));
+    continuity?.begin(connection);
   }
 
   /** One WebSocket message from the client; `binary` as the socket says, which must fit the codec. */
@@ -110,12 +128,75 @@ export class Sessions {
     }
     const values = readMessage(message, binary);
     if (!Array.isArray(values)) return this.refuse(connection, { id: null, fault: values });
-    for (const value of values) {
-      if (connection.closed) return;
-      const request = readRequest(value);
-      if ('fault' in request) this.refuse(connection, request);
-      else this.carryOut(connection, request);
+    this.takeAll(connection, values);
+  }
+
+  /** Gives the connection to whom it is served from now on what it may; what it may no longer ends. */
+  entitled(connection: Connection): void {
+    const { grant } = connection.identity;
+    for (const subscription of [...connection.subscriptions.values()]) {
+      const { topic, asked } = subscription;
+      const shape = permitted(topic.channel, topic.symbol, asked, grant);
+      if ('code' in shape) {
+        this.detach(subscription);
+        connection.endFor(subscription, 'revoked');
+      } else if (shape !== asked) {
+        connection.reshape(subscription, shape);
+      }
     }
+    this.patterns.refresh(connection);
+    this.options.continuity?.changed(connection);
+  }
+
+  /** One more request, or whatever costs as much. Who goes on and on is closed. */
+  charge(connection: Connection): 'granted' | 'refused' | 'flood' {
+    const charged = connection.allowance.take(this.options.clock.nowMs());
+    if (charged === 'flood') {
+      this.options.onRefusal('too-many-requests', connection);
+      connection.close(CloseCode.flood, 'flood');
+    }
+    return charged;
+  }
+
+  private takeAll(connection: Connection, values: readonly unknown[]): void {
+    if (connection.waiting !== null) {
+      if (connection.waiting.length + values.length <= WAITING_MAX) connection.waiting.push(...values);
+      else connection.close(CloseCode.flood, 'flood');
+      return;
+    }
+    for (let i = 0; i < values.length; i++) {
+      if (connection.closed) return;
+      const underWay = this.take(connection, values[i]);
+      if (underWay === undefined) continue;
+      connection.waiting = values.slice(i + 1);
+      underWay.catch((error: unknown) => this.failed(connection, error)).finally(() => this.goOn(connection));
+      return;
+    }
+  }
+
+  private goOn(connection: Connection): void {
+    const { waiting } = connection;
+    connection.waiting = null;
+    if (waiting !== null && !connection.closed) this.takeAll(connection, waiting);
+  }
+
+  private take(connection: Connection, value: unknown): Promise<void> | undefined {
+    const charged = this.charge(connection);
+    if (charged === 'flood') return undefined;
+    const request = readRequest(value);
+    if (charged === 'refused') {
+      const detail = `at most ${this.options.limits.requestsPerSecMax} a second`;
+      this.refuse(connection, { id: request.id, fault: fault('too-many-requests', detail) });
+      return undefined;
+    }
+    if ('op' in request) return this.carryOut(connection, request);
+    this.refuse(connection, request);
+    return undefined;
+  }
+
+  private failed(connection: Connection, error: unknown): void {
+    this.options.onError?.(error);
+    this.refuse(connection, { id: null, fault: fault('internal') });
   }
 
   /** Tells the connections that watch instruments; a new one is brought to those whose patterns describe it. */
@@ -140,7 +221,19 @@ export class Sessions {
     }
   }
 
-  private carryOut(connection: Connection, request: Request): void {
+  private carryOut(connection: Connection, request: Request): Promise<void> | undefined {
+    switch (request.op) {
+      case 'auth':
+        return this.authenticate(connection, request);
+      case 'resume':
+        return this.resume(connection, request);
+      default:
+        this.carryOutNow(connection, request);
+        return undefined;
+    }
+  }
+
+  private carryOutNow(connection: Connection, request: Exclude<Request, AuthRequest | ResumeRequest>): void {
     switch (request.op) {
       case 'subscribe':
         return this.subscribe(connection, request);
@@ -150,16 +243,82 @@ export class Sessions {
         return this.resync(connection, request);
       case 'instruments':
         connection.watchesInstruments = request.watch ?? false;
+        this.options.continuity?.changed(connection);
         connection.tell({ type: 'ack', id: request.id, op: request.op, accepted: [], refused: [] });
         return connection.enumerate(this.listed());
       case 'limit':
         connection.limit(request);
+        this.options.continuity?.changed(connection);
         return connection.tell({ type: 'ack', id: request.id, op: request.op, accepted: [], refused: [] });
       case 'demo':
         return this.stall(connection, request);
       case 'ping':
+        connection.report(request.lagMs, request.held ?? []);
         return connection.tell({ type: 'pong', id: request.id, timeUs: this.options.clock.nowUs() });
     }
+  }
+
+  private async authenticate(connection: Connection, { id, op, credential }: AuthRequest): Promise<void> {
+    const refused = (await this.options.authenticate?.(connection, credential)) ?? null;
+    if (connection.closed) return;
+    if (this.options.authenticate === undefined) return this.refuse(connection, { id, fault: fault('bad-credential') });
+    if (refused !== null) return this.refuse(connection, { id, fault: refused });
+    const { principal, untilMs } = connection.identity;
+    connection.tell({ type: 'ack', id, op, accepted: [], refused: [] });
+    connection.tell(identityFrame(principal, untilMs));
+  }
+
+  private async resume(connection: Connection, request: ResumeRequest): Promise<void> {
+    const { continuity, limits } = this.options;
+    const { id, op, token, subscriptions = true, cursors = {} } = request;
+    const brought = Object.keys(cursors).length;
+    if (brought > limits.symbolsPerRequestMax) {
+      const detail = `${brought} cursors, at most ${limits.symbolsPerRequestMax}`;
+      return this.refuse(connection, { id, fault: fault('too-many-symbols', detail) });
+    }
+    const saved = (await continuity?.redeem(connection, token)) ?? fault('bad-token', 'nothing is kept here');
+    if (connection.closed) return;
+    if ('code' in saved) return this.refuse(connection, { id, fault: saved });
+    connection.limit(saved);
+    connection.watchesInstruments ||= saved.watchesInstruments;
+    const { accepted, refused } = subscriptions
+      ? this.restore(connection, saved, cursors)
+      : { accepted: [], refused: [] };
+    connection.tell({ type: 'ack', id, op, accepted, refused });
+    continuity?.changed(connection);
+  }
+
+  /** As if the client had asked for all of it again, with the cursors that it brings. Symbols are named by their topics. */
+  private restore(
+    connection: Connection,
+    { subscriptions }: SavedSession,
+    cursors: NonNullable<ResumeRequest['cursors']>,
+  ): { accepted: Accepted[]; refused: Refused[] } {
+    const accepted: Accepted[] = [];
+    const refused: Refused[] = [];
+    for (const request of subscriptions) {
+      const { channel, group } = request;
+      const shape = shapeOf(request, connection);
+      const own = { ...request, cursor: cursorsOf(cursors, channel, group) };
+      for (const symbol of request.symbols) {
+        const name = topicName(channel, symbol, group);
+        const outcome = 'code' in shape ? shape : this.bringBack(connection, own, shape, symbol);
+        if (!('code' in outcome)) accepted.push({ symbol: name, ...outcome });
+        // What can't come back is told as far as the answer to a request may be long.
+        else if (refused.length < this.options.limits.symbolsPerRequestMax) refused.push({ symbol: name, ...outcome });
+      }
+    }
+    return { accepted, refused };
+  }
+
+  private bringBack(connection: Connection, request: SubscribeRequest, shape: ViewShape, symbol: string): Outcome {
+    if (isPattern(symbol)) return this.patterns.subscribe(connection, request, shape, symbol) ?? ofPattern(shape);
+    const held = connection.subscriptions.get(topicName(request.channel, symbol, request.group));
+    if (held !== undefined) return inForce(held);
+    const outcome = this.subscribeTo(connection, request, shape, symbol, null);
+    const subscription = connection.subscriptions.get(topicName(request.channel, symbol, request.group));
+    if (subscription !== undefined) subscription.healDue = true;
+    return outcome;
   }
 
   private stall(connection: Connection, { id, op, stallMs }: DemoRequest): void {
@@ -210,12 +369,14 @@ export class Sessions {
   private subscribeTo(
     connection: Connection,
     request: SubscribeRequest,
-    shape: ViewShape,
+    asked: ViewShape,
     symbol: string,
     pattern: string | null,
   ): Outcome {
     const { topics, limits, flush } = this.options;
     if (!isSymbol(symbol)) return fault('bad-symbol', symbol.slice(0, 48));
+    const shape = permitted(request.channel, symbol, asked, connection.identity.grant);
+    if ('code' in shape) return shape;
     let subscription = connection.subscriptions.get(topicName(request.channel, symbol, request.group));
     if (subscription === undefined) {
       if (connection.subscriptions.size >= limits.subscriptionsMax) {
@@ -246,7 +407,7 @@ export class Sessions {
     if (cursor !== undefined) this.moveTo(subscription, { depth: shape.depth, ...cursor });
     if (subscription.view.intervalMs > 0) flush.addToGrid(subscription.view);
     if (!subscription.inStep) connection.wake(subscription);
-    return { topic: subscription.topic.id, depth: shape.depth, intervalMs: shape.intervalMs, mode: shape.mode };
+    return inForce(subscription);
   }
 
   /** The client says what it holds. */
@@ -257,6 +418,7 @@ export class Sessions {
     subscription.depth = cursor.depth;
     subscription.answer = null;
     subscription.merging = false;
+    subscription.healDue = true;
   }
 
   private startOver(subscription: Subscription): void {
@@ -267,8 +429,14 @@ export class Sessions {
   }
 
   private leave(connection: Connection, subscription: Subscription): void {
-    subscription.topic.remove(subscription);
+    this.detach(subscription);
     connection.forget(subscription);
+  }
+
+  /** The topic no longer knows the subscription. */
+  /** The topic no longer knows the subscription. */
+  private detach(subscription: Subscription): void {
+    subscription.topic.remove(subscription);
     this.options.topics.release(subscription.topic);
   }
 
@@ -281,8 +449,7 @@ export class Sessions {
     const subscription = connection.subscriptions.get(topicName(request.channel, symbol, request.group));
     if (subscription === undefined) return fault('not-subscribed', symbol.slice(0, 48));
     run(subscription);
-    const { topic, asked } = subscription;
-    return { topic: topic.id, depth: asked.depth, intervalMs: asked.intervalMs, mode: asked.mode };
+    return inForce(subscription);
   }
 
   /** Acknowledges first in the queue, since the frames that follow from it come at the end of the turn. */
@@ -306,6 +473,7 @@ export class Sessions {
       } else accepted.push({ symbol, ...outcome });
     }
     connection.tell({ type: 'ack', id: request.id, op: request.op, accepted, refused });
+    this.options.continuity?.changed(connection);
   }
 
   private refuse(connection: Connection, { id, fault: { code, message, action } }: BadRequest): void {
@@ -314,29 +482,39 @@ export class Sessions {
   }
 }
 
-function instrumentFrame(
-  action: InstrumentAction,
-  { symbol, priceScale, sizeScale, tickSize, lotSize }: Instrument,
-): InstrumentFrame {
-  return { type: 'instrument', action, symbol, priceScale, sizeScale, tickSize, lotSize };
-}
-
 /** A pattern has no topic of its own: those that it brings are announced one by one. */
 function ofPattern({ depth, intervalMs, mode }: ViewShape): Outcome {
   return { topic: 0, depth, intervalMs, mode };
 }
 
-/** What the request asks for, or why that can't be. */
-function shapeOf(request: SubscribeRequest, { codec }: Connection): ViewShape | Fault {
-  const mode: Mode = request.mode ?? 'live';
-  const depth = request.depth ?? 0;
-  const intervalMs = roundIntervalMs(request.interval ?? 0);
-  if (request.channel !== 'book' && depth !== 0) return fault('bad-depth', `${request.channel} has no depth`);
-  const { group = 0 } = request;
-  if (group > 0 && request.channel !== 'book') return fault('bad-group', `${request.channel} has no levels`);
-  if (group > 0 && mode === 'raw') return fault('bad-group', 'raw books are not grouped');
-  if (mode === 'raw' && depth !== 0) return fault('bad-depth', 'raw books are full');
-  if (mode === 'raw' && intervalMs !== 0) return fault('bad-mode', 'raw takes no interval');
-  if (request.last !== undefined && request.channel !== 'trade') return fault('bad-request', 'last is for trades');
-  return { depth, intervalMs, mode, codec };
+/** What is in force of a subscription. */
+function inForce({ topic, asked: { depth, intervalMs, mode } }: Subscription): Outcome {
+  return { topic: topic.id, depth, intervalMs, mode };
+}
+
+function identityFrame(principal: string, untilMs: number | null): IdentityFrame {
+  return { type: 'identity', principal, untilUs: untilMs === null ? null : Math.round(untilMs * 1_000) };
+}
+
+/** The cursors for one channel and grouping, by their symbols. */
+function cursorsOf(
+  cursors: NonNullable<ResumeRequest['cursors']>,
+  channel: Channel,
+  group?: number,
+): NonNullable<SubscribeRequest['cursor']> {
+  const prefix = topicName(channel, '', group);
+  const own = Object.entries(cursors).filter(([name]) => name.startsWith(prefix));
+  // Without a prototype: names are the client's.
+  return Object.assign(
+    Object.create(null),
+    Object.fromEntries(own.map(([name, cursor]) => [name.slice(prefix.length), cursor])),
+  );
+}
+
+/**
+ * Within how long either side finds that the other is gone: a ping goes out at least once in `heartbeatMs`; a peer that leaves three
+ * unanswered, and says nothing else for as long, is closed at the next look.
+ */
+export function silentMsOf(heartbeatMs: number): number {
+  return 4 * heartbeatMs + 2_000;
 }

@@ -2,9 +2,11 @@
 // The only file that reads the environment. Invariant: settings that were read are whole and valid; all faults come at once.
 
 import { existsSync, readFileSync } from 'node:fs';
+import { ACCESS_SETTINGS, checkAccess } from './access-settings.ts';
+import { readRanges } from './ranges.ts';
 
 /** One setting: a number unless `text` says otherwise. */
-interface Setting {
+export interface Setting {
   readonly env: string;
   readonly default: number | string;
   readonly min?: number;
@@ -38,6 +40,29 @@ export const SETTINGS = {
     default: '',
     about: 'Who publishes must bring it. Empty: publishing is open to this machine only.',
   },
+  ...ACCESS_SETTINGS,
+  tlsCert: {
+    env: 'TICKWIRE_TLS_CERT',
+    default: '',
+    about:
+      'PEM file with the certificate of the public port, its chain behind it: https and wss, TLS 1.2 at least. A changed file is taken within seconds. Empty: no TLS.',
+  },
+  tlsKey: {
+    env: 'TICKWIRE_TLS_KEY',
+    default: '',
+    about: "PEM file with the certificate's private key.",
+  },
+  tlsPassphraseFile: {
+    env: 'TICKWIRE_TLS_PASSPHRASE_FILE',
+    default: '',
+    about: 'File with the passphrase of an encrypted key. Empty: it is not encrypted.',
+  },
+  trustedProxies: {
+    env: 'TICKWIRE_TRUSTED_PROXIES',
+    default: '',
+    about:
+      'Addresses and ranges of proxies, with commas, that are believed whom they speak for: X-Forwarded-For, PROXY protocol 2. Empty: none is.',
+  },
   instrumentsFile: {
     env: 'TICKWIRE_INSTRUMENTS',
     default: '',
@@ -68,6 +93,66 @@ export const SETTINGS = {
     min: 1,
     max: 1_000_000,
     about: 'Subscriptions of one connection: bounds its memory to about a megabyte.',
+  },
+  requestsPerSecMax: {
+    env: 'TICKWIRE_REQUESTS_PER_SEC_MAX',
+    default: 100,
+    min: 1,
+    max: 1_000_000,
+    about:
+      "Requests a second of one client, ten seconds' worth at once; more are refused, and a client that goes on regardless is closed. A whole screen is a handful.",
+  },
+  connectionsMax: {
+    env: 'TICKWIRE_CONNECTIONS_MAX',
+    default: 100_000,
+    min: 1,
+    max: 10_000_000,
+    about: 'Client connections at once. Files that the process may have open (ulimit -n) bound them as well.',
+  },
+  connectionsPerAddressMax: {
+    env: 'TICKWIRE_CONNECTIONS_PER_ADDRESS_MAX',
+    default: 1_000,
+    min: 1,
+    max: 10_000_000,
+    about:
+      "Client connections from one address: an office behind one router, not a botnet's worth. This machine's own addresses are not counted: a proxy here would be all clients.",
+  },
+  connectionsPerPrincipalMax: {
+    env: 'TICKWIRE_CONNECTIONS_PER_PRINCIPAL_MAX',
+    default: 1_000,
+    min: 1,
+    max: 10_000_000,
+    about:
+      'Client connections of one principal, where its entitlement says nothing else. Anonymous clients are not one.',
+  },
+  connectsPerSecMax: {
+    env: 'TICKWIRE_CONNECTS_PER_SEC_MAX',
+    default: 1_000,
+    min: 1,
+    max: 1_000_000,
+    about:
+      'Clients that are let in a second; more are told when to come back. Keeps those who are connected served while thousands come back.',
+  },
+  authMs: {
+    env: 'TICKWIRE_AUTH_MS',
+    default: 5_000,
+    min: 100,
+    max: 60_000,
+    about: 'A client that has to say who it is, and has not for this long, is refused.',
+  },
+  origins: {
+    env: 'TICKWIRE_ORIGINS',
+    default: '',
+    about:
+      "Origins whose pages may connect, as a browser states them, separated by commas: https://desk.example.com; * for all. The gateway's own pages always may. Programs, which state no origin, are not concerned.",
+  },
+  drainMs: {
+    env: 'TICKWIRE_DRAIN_MS',
+    default: 10_000,
+    min: 0,
+    max: 3_600_000,
+    about:
+      'When it is told to stop, the gateway sends its clients elsewhere over this time, evenly. 0: at once, all together.',
   },
   controlBytesMax: {
     env: 'TICKWIRE_CONTROL_BYTES_MAX',
@@ -128,6 +213,14 @@ export const SETTINGS = {
     max: 100_000,
     about: 'Updates that a publisher on a WebSocket may have unacknowledged: bounds the answers that wait for it.',
   },
+  publishPerSecMax: {
+    env: 'TICKWIRE_PUBLISH_PER_SEC_MAX',
+    default: 1_000_000,
+    min: 0,
+    max: 1_000_000_000,
+    about:
+      "Updates a second that one principal may publish over all its connections, a second's worth at once. More than one process takes today, so that a file can be published at full speed: batches and credits already bound what waits. 0: no limit.",
+  },
   instrumentsMax: {
     env: 'TICKWIRE_INSTRUMENTS_MAX',
     default: 20_000,
@@ -176,6 +269,49 @@ export const SETTINGS = {
     min: 1_000,
     max: 86_400_000,
     about: 'A topic without an update for this long is announced as source-down: its publisher is taken for gone.',
+  },
+  resumeLifeMs: {
+    env: 'TICKWIRE_RESUME_LIFE_MS',
+    default: 300_000,
+    min: 1_000,
+    max: 86_400_000,
+    about: 'How long a client whose connection is over can come back to its session with its token.',
+  },
+  resumeRenewMs: {
+    env: 'TICKWIRE_RESUME_RENEW_MS',
+    default: 60_000,
+    min: 1_000,
+    max: 3_600_000,
+    about: 'How often a connected client is given a new token; only the last two are good.',
+  },
+  resumeSessionsMax: {
+    env: 'TICKWIRE_RESUME_SESSIONS_MAX',
+    default: 50_000,
+    min: 1,
+    max: 10_000_000,
+    about:
+      'Sessions of this gateway that are kept, connected or over; the one that has been over for longest goes first. Bounds their memory to about 35 megabytes, without their states.',
+  },
+  resumeStateBytesMax: {
+    env: 'TICKWIRE_RESUME_STATE_BYTES_MAX',
+    default: 65_536,
+    min: 0,
+    max: 1_048_576,
+    about: 'Longest state of a session: one with more subscriptions comes back without them. 0: all do.',
+  },
+  resumeBytesMax: {
+    env: 'TICKWIRE_RESUME_BYTES_MAX',
+    default: 67_108_864,
+    min: 0,
+    max: 4_294_967_296,
+    about:
+      'States of all sessions of this gateway that are over, together; the one that has been over for longest goes first.',
+  },
+  resumeKeys: {
+    env: 'TICKWIRE_RESUME_KEYS',
+    default: '',
+    about:
+      'Keys that sign tokens, as id:secret with commas between, the secret 32 bytes or more in base64url: the first signs, all verify. To change them, add a key at the end on every gateway, then move it to the front, then take the old one away. Empty: gateways on one Redis share keys that change daily; one without has its own.',
   },
   redisUrl: {
     env: 'REDIS_URL',
@@ -238,6 +374,7 @@ export function readSettings(
     checkRange(name, setting, settings[name], faults);
   }
   checkTexts(settings, faults);
+  checkAccess(settings, faults);
   checkRelations(settings, faults);
   if (faults.length > 0) throw new SettingsError(faults);
   return Object.freeze(settings);
@@ -260,7 +397,7 @@ function checkRange(name: string, { env, min, max }: Setting, value: number | st
 }
 
 function checkTexts(settings: Settings, faults: string[]): void {
-  const { host, logLevel, publishToken, redisUrl, redisPrefix } = settings;
+  const { host, logLevel, publishToken, redisUrl, redisPrefix, origins } = settings;
   // Never repeated here: it may hold a password.
   if (redisUrl !== '' && !/^rediss?:\/\/[^\s]+$/.test(redisUrl)) {
     faults.push(`redisUrl (${SETTINGS.redisUrl.env}) is not redis://host:port or rediss://host:port`);
@@ -268,11 +405,21 @@ function checkTexts(settings: Settings, faults: string[]): void {
   if (!/^[A-Za-z0-9._:-]{1,64}$/.test(redisPrefix)) {
     faults.push(`redisPrefix (${SETTINGS.redisPrefix.env}) is not 1 to 64 of A-Za-z0-9._:-`);
   }
+  checkResumeKeys(settings.resumeKeys, faults);
   if (host === '') faults.push(`host (${SETTINGS.host.env}) is empty`);
   if (!LOG_LEVELS.includes(logLevel)) {
     faults.push(
       `logLevel (${SETTINGS.logLevel.env}) is ${JSON.stringify(logLevel)}, not one of ${LOG_LEVELS.join(', ')}`,
     );
+  }
+  const ranges = readRanges(settings.trustedProxies);
+  if (typeof ranges === 'string') faults.push(`trustedProxies (${SETTINGS.trustedProxies.env}): ${ranges}`);
+  for (const origin of listOf(origins)) {
+    if (origin !== '*' && !/^https?:\/\/[^/\s]+$/.test(origin)) {
+      faults.push(
+        `origins (${SETTINGS.origins.env}) has ${JSON.stringify(origin)}, not https://host or https://host:port`,
+      );
+    }
   }
   // What no header can carry would lock everybody out. It is not repeated here: it may be nearly the right one.
   if (!/^[!-~]*$/.test(publishToken)) {
@@ -280,16 +427,53 @@ function checkTexts(settings: Settings, faults: string[]): void {
   }
 }
 
+/** The entries of a setting that is a list. */
+export function listOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '');
+}
+
+/** What is wrong is told by its place: the text holds secrets. */
+function checkResumeKeys(text: string, faults: string[]): void {
+  if (text === '') return;
+  const name = `resumeKeys (${SETTINGS.resumeKeys.env})`;
+  const ids = new Set<string>();
+  for (const [i, key] of text.split(',').entries()) {
+    const [, id] = /^([A-Za-z0-9_-]{1,16}):[A-Za-z0-9_-]{43,256}$/.exec(key) ?? [];
+    if (id === undefined) {
+      faults.push(
+        `${name}: key ${i + 1} is not id:secret, the id 1 to 16 of A-Za-z0-9_-, the secret 32 bytes or more in base64url; openssl rand 32 | basenc --base64url | tr -d = makes one`,
+      );
+    } else if (ids.has(id)) faults.push(`${name}: two keys have the id ${JSON.stringify(id)}`);
+    else ids.add(id);
+  }
+}
+
 /** Bytes of the answer to one symbol of a request, at most. */
 const ANSWER_BYTES_MAX = 1_024;
 
-function checkRelations({ symbolsPerRequestMax, controlBytesMax }: Settings, faults: string[]): void {
+function checkRelations(settings: Settings, faults: string[]): void {
+  checkTls(settings, faults);
+  const { symbolsPerRequestMax, controlBytesMax } = settings;
   if (symbolsPerRequestMax * ANSWER_BYTES_MAX <= controlBytesMax) return;
   const { symbolsPerRequestMax: symbols, controlBytesMax: control } = SETTINGS;
   faults.push(
     `controlBytesMax (${control.env}) is ${controlBytesMax}, less than the answer to one request may take: ` +
       `${ANSWER_BYTES_MAX} bytes for each of symbolsPerRequestMax (${symbols.env}), ${symbolsPerRequestMax}`,
   );
+}
+
+/** Whether the files are there and fit each other is looked at when the gateway starts. */
+function checkTls({ tlsCert, tlsKey, tlsPassphraseFile }: Settings, faults: string[]): void {
+  const { tlsCert: cert, tlsKey: key, tlsPassphraseFile: passphrase } = SETTINGS;
+  if ((tlsCert === '') !== (tlsKey === '')) {
+    faults.push(`tlsCert (${cert.env}) and tlsKey (${key.env}) go together: set both or none`);
+  }
+  if (tlsPassphraseFile !== '' && tlsKey === '') {
+    faults.push(`tlsPassphraseFile (${passphrase.env}) is set, but no tlsKey (${key.env})`);
+  }
 }
 
 /** Version of this package, from the nearest package.json of its name: the build, the sources and bundles lie at different depths. */
@@ -315,9 +499,9 @@ export function gatewayUrl(environment: Readonly<Record<string, string | undefin
   return environment.TICKWIRE_URL || `http://127.0.0.1:${environment[port.env] || port.default}`;
 }
 
-/** What `publish` brings to a gateway that has a token; empty for none. */
-export function publishToken(environment: Readonly<Record<string, string | undefined>> = process.env): string {
-  return environment[SETTINGS.publishToken.env] ?? '';
+/** What commands show a gateway to say who they are: TICKWIRE_CREDENTIAL, else the publish token; empty for nothing. */
+export function gatewayCredential(environment: Readonly<Record<string, string | undefined>> = process.env): string {
+  return environment.TICKWIRE_CREDENTIAL || environment[SETTINGS.publishToken.env] || '';
 }
 
 /** What the terminal can do. `color` is off where NO_COLOR (https://no-color.org) is set, `screen` where TERM is dumb. */

@@ -31,6 +31,10 @@ export class Subscription {
   /** Frames about the topic that go out before its next data. */
   topicDue = true;
   healthDue: boolean;
+  /** The client is to be told how the cursor that it brought is answered. */
+  healDue = false;
+  /** It was told with the answer under way. */
+  healing = false;
   /** Why the client must be told that its state is replaced, where the cursor itself doesn't tell. */
   resetDue: ResetReason | null = null;
   /** The client changed over to raw: the updates until then may come merged. */
@@ -53,8 +57,8 @@ export class Subscription {
   /** Whether it may be answered now: one with an interval waits for its tick, unless there is something to be said first. */
   due(nowMs: number): boolean {
     const { intervalMs, sentSeq, lanes } = this.view;
-    if (intervalMs === 0 || this.answer !== null || this.topicDue || this.healthDue || this.resetDue !== null)
-      return true;
+    if (intervalMs === 0 || this.answer !== null || this.topicDue || this.healthDue || this.healDue) return true;
+    if (this.resetDue !== null) return true;
     if (this.epoch !== this.topic.epoch || this.depth !== this.view.depth) return true;
     if (lanes.length > 0 && this.seq < sentSeq) return true;
     return Math.floor(nowMs / intervalMs) > Math.floor(this.answeredMs / intervalMs);

@@ -38,11 +38,12 @@ test('the bundle is loaded on its own, and can connect', async () => {
   const dialled: string[] = [];
   class Recorder {
     binaryType = '';
+    onopen = null;
     onmessage = null;
     onclose = null;
     onerror = null;
-    constructor(url: string, protocol: string) {
-      dialled.push(url, protocol);
+    constructor(url: string, protocols: string[]) {
+      dialled.push(url, ...protocols);
     }
     send() {}
     close() {}

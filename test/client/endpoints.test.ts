@@ -35,4 +35,22 @@ describe('endpoints', () => {
     const endpoints = new Endpoints('ws://a/', { minMs: 250, maxMs: 10_000 }, () => 1);
     for (let i = 0; i < 2_000; i++) expect(endpoints.advance()).toBeLessThanOrEqual(10_000);
   });
+
+  test('are hurried to without a delay, but only first after a connection that lasted', () => {
+    const endpoints = new Endpoints(URLS, { minMs: 100, maxMs: 1_000 }, () => 1);
+    expect(endpoints.hurry()).toBe(0);
+    expect([endpoints.current, endpoints.hurry(), endpoints.hurry()]).toEqual([URLS[1], 200, 400]);
+    endpoints.lasted();
+    expect(endpoints.hurry()).toBe(0);
+  });
+
+  test('are not tried before the time that the gateway named, the one or all', () => {
+    const endpoints = new Endpoints(URLS, { minMs: 0, maxMs: 0 }, () => 1);
+    expect(endpoints.defer(1_000_000, true)).toBe(0);
+    expect([endpoints.current, endpoints.advance()]).toEqual([URLS[1], 0]);
+    const againMs = endpoints.advance();
+    expect([endpoints.current, againMs > 900_000 && againMs <= 1_000_000]).toEqual([URLS[0], true]);
+    expect(endpoints.defer(2_000_000, false)).toBeGreaterThan(1_900_000);
+    expect(endpoints.advance()).toBeGreaterThan(1_900_000);
+  });
 });

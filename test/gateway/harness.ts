@@ -101,6 +101,8 @@ export class TestClient {
   /** Frames that came and were not taken. */
   readonly frames: Frame[] = [];
   readonly messages: { bytes: Buffer; binary: boolean }[] = [];
+  /** The first one that it was given. */
+  token = '';
   readonly closed: Promise<{ code: number; reason: string }>;
   /** Reads a message; the product's client may take this over. */
   decode: (message: Uint8Array) => Frame[];
@@ -129,10 +131,11 @@ export class TestClient {
     clients.add(this);
   }
 
-  /** Connects and takes the welcome. */
+  /** Connects and takes the welcome, and the token behind it. */
   static async connect(gateway: Gateway, codec: 'json' | 'msgpack' = 'json'): Promise<TestClient> {
     const client = TestClient.open(gateway, codec === 'json' ? SUBPROTOCOL_JSON : SUBPROTOCOL_MSGPACK);
     await client.next('welcome');
+    client.token = (await client.next('token')).token;
     return client;
   }
 

@@ -307,13 +307,33 @@ describe('frames', () => {
     await raw.messageWhere(({ opcode, payload }) => opcode === Opcode.pong && payload.toString() === 'last');
   });
   test('a message full of requests is answered whole', async () => {
-    const client = await TestClient.connect(gateway, 'msgpack');
+    const patient = startGateway({ requestsPerSecMax: 1_000_000 });
+    const client = await TestClient.connect(patient, 'msgpack');
     client.send(...Array.from({ length: 4_000 }, (_, i) => ({ op: 'ping', id: i })));
     const frames = await client.takeUntil((frame) => frame.type === 'pong' && frame.id === 3_999, 'the last pong');
     expect(frames).toHaveLength(4_000);
     client.send(...Array.from({ length: 2_000 }, () => ({ op: 'instruments', id: 1 })));
     const listed = await client.settled();
     expect(listed.filter(({ type }) => type === 'ack')).toHaveLength(2_000);
+  });
+  test('requests over the rate are refused, with the limit, and who goes on regardless is closed', async () => {
+    const strict = startGateway({ requestsPerSecMax: 2 });
+    const client = await TestClient.connect(strict);
+    const pings = (count: number) => client.send(...Array.from({ length: count }, (_, id) => ({ op: 'ping', id })));
+    pings(25);
+    const refused = await client.takeUntil((frame) => frame.type === 'error', 'a refusal');
+    expect(refused.at(-1)).toMatchObject({ code: 'too-many-requests', id: refused.length - 1 });
+    expect(refused.at(-1)).toHaveProperty('message', expect.stringContaining('at most 2 a second'));
+    pings(50);
+    expect(await client.closed).toEqual({ code: 4007, reason: 'flood' });
+    expect(strict.connectionCount).toBe(0);
+  });
+  test('WebSocket pings count as requests: who sends nothing but these is closed too', async () => {
+    const strict = startGateway({ requestsPerSecMax: 2 });
+    const raw = await RawSocket.upgraded(strict);
+    raw.write(Buffer.concat(Array.from({ length: 200 }, () => wsFrame(Opcode.ping, 'x'))));
+    const { payload } = await raw.messageWhere(({ opcode }) => opcode === Opcode.close);
+    expect(payload.readUInt16BE(0)).toBe(4007);
   });
   test('a client in MessagePack that was damaged midway is told, not served something else', async () => {
     const raw = await RawSocket.upgraded(gateway, SUBPROTOCOL_MSGPACK);

@@ -349,6 +349,7 @@ describe('the admin port', () => {
       'answers',
       'bus',
       'sockets',
+      'admission',
       'refusals',
     ]);
   });

@@ -74,6 +74,11 @@ export class RawSocket {
     return raw;
   }
 
+  /** A connection that was made otherwise, over TLS for example. */
+  static over(tcp: Socket): RawSocket {
+    return new RawSocket(tcp);
+  }
+
   /** Connected, upgraded, and with the welcome still to be read. */
   static async upgraded(gateway: Gateway, subprotocol?: string): Promise<RawSocket> {
     const raw = await RawSocket.connect(gateway);

@@ -11,7 +11,7 @@ import { endAll, Opcode, RawSocket, wsFrame } from './rawsocket.ts';
 
 const CODECS = ['json', 'msgpack'] as const;
 const LISTED = ['A', 'B', 'C', 'constructor'].map((symbol) => ({ symbol, priceScale: 2, sizeScale: 0 }));
-const LIMITS = { requestBytesMax: 4_096, symbolsPerRequestMax: 5, subscriptionsMax: 3 };
+const LIMITS = { requestBytesMax: 4_096, symbolsPerRequestMax: 5, subscriptionsMax: 3, requestsPerSecMax: 10_000 };
 
 let gateway: Gateway;
 beforeEach(() => {

@@ -6,7 +6,7 @@ import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Gateway } from '../../src/gateway/gateway.ts';
-import { isLoopback, mayPublish } from '../../src/gateway/trust.ts';
+import { isLocalProgram, isLoopback } from '../../src/gateway/trust.ts';
 import { readSettings } from '../../src/settings/settings.ts';
 import { ask, HAS_IPV6, type HttpAsk, publish, startGateway, stopAll, TestClient } from './harness.ts';
 
@@ -250,7 +250,8 @@ describe('loopback addresses', () => {
   });
   test('a request without a Host header is judged by its address', () => {
     const headers = new Map<string, string>();
-    expect(mayPublish({ headers, address: '127.0.0.1' }, '')).toBe(true);
-    expect(mayPublish({ headers, address: '192.0.2.1' }, '')).toBe(false);
+    expect(isLocalProgram({ headers, address: '127.0.0.1', forwarded: false })).toBe(true);
+    expect(isLocalProgram({ headers, address: '127.0.0.1', forwarded: true })).toBe(false);
+    expect(isLocalProgram({ headers, address: '192.0.2.1', forwarded: false })).toBe(false);
   });
 });

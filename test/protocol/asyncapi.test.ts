@@ -11,6 +11,9 @@ import {
   END_REASONS,
   FrameType,
   GAP_REASONS,
+  GOODBYE_REASONS,
+  HEAL_REASONS,
+  HEALINGS,
   INSTRUMENT_ACTIONS,
   INTERVALS_MS,
   MODES,
@@ -104,6 +107,7 @@ describe('the document says what the code says', () => {
     const payloads = [
       ...requests().map(([op, { payload }]) => [op, payload] as const),
       ['subscribe.cursor', schemas.cursor!] as const,
+      ['resume.cursors', schemas.cursor!] as const,
     ];
     const documented = payloads.map(([name, payload]) => {
       const { properties, required } = payload as unknown as { properties: object; required: string[] };
@@ -148,6 +152,9 @@ describe('the document says what the code says', () => {
       endReason: END_REASONS,
       pace: PACES,
       paceReason: PACE_REASONS,
+      goodbyeReason: GOODBYE_REASONS,
+      healing: HEALINGS,
+      healReason: HEAL_REASONS,
       instrumentAction: INSTRUMENT_ACTIONS,
       errorCode: Object.keys(ERRORS),
     });

@@ -8,6 +8,9 @@ import {
   END_REASONS,
   type Frame,
   GAP_REASONS,
+  GOODBYE_REASONS,
+  HEAL_REASONS,
+  HEALINGS,
   INSTRUMENT_ACTIONS,
   MODES,
   PACE_REASONS,
@@ -17,6 +20,7 @@ import {
   STATUSES,
   type TopicFrame,
   TRADE_KINDS,
+  type WelcomeFrame,
 } from '../../src/protocol/frames.ts';
 
 const MAX = Number.MAX_SAFE_INTEGER;
@@ -133,8 +137,10 @@ const limits = fc
       ageMsMax: natural,
     }),
     maybe('stallMsMax'),
+    maybe('silentMs'),
+    maybe('requestsPerSec'),
   )
-  .map(([fixed, stall]) => ({ ...fixed, ...stall }));
+  .map(([fixed, ...later]) => Object.assign({}, fixed, ...later) as WelcomeFrame['limits']);
 
 const controlFrame: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({ type: fc.constant('welcome' as const), version: text, server: text, session: text, timeUs, limits }),
@@ -154,6 +160,27 @@ const controlFrame: fc.Arbitrary<Frame> = fc.oneof(
     priority: natural,
     intervalMs: natural,
     reason: fc.constantFrom(...PACE_REASONS),
+  }),
+  fc.record({
+    type: fc.constant('refused' as const),
+    code: text,
+    message: text,
+    action: text,
+    retryAfterMs: fc.option(natural),
+  }),
+  fc.record({
+    type: fc.constant('goodbye' as const),
+    reason: fc.constantFrom(...GOODBYE_REASONS),
+    reconnectMs: natural,
+    closeMs: natural,
+  }),
+  fc.record({ type: fc.constant('token' as const), token: text, lifeMs: natural }),
+  fc.record({ type: fc.constant('identity' as const), principal: text, untilUs: fc.option(timeUs) }),
+  fc.record({
+    type: fc.constant('healed' as const),
+    topic: natural,
+    how: fc.constantFrom(...HEALINGS),
+    why: fc.constantFrom(...HEAL_REASONS),
   }),
   fc.record({
     type: fc.constant('health' as const),

@@ -14,6 +14,9 @@ import {
   END_REASONS,
   type Frame,
   GAP_REASONS,
+  GOODBYE_REASONS,
+  HEAL_REASONS,
+  HEALINGS,
   INSTRUMENT_ACTIONS,
   INTERVALS_MS,
   MODES,
@@ -94,6 +97,8 @@ const SAMPLES: { readonly [T in Frame['type']]: Extract<Frame, { type: T }> } = 
       heartbeatMs: 24,
       ageMsMax: 25,
       stallMsMax: 26,
+      silentMs: 27,
+      requestsPerSec: 28,
     },
   },
   ack: {
@@ -107,6 +112,10 @@ const SAMPLES: { readonly [T in Frame['type']]: Extract<Frame, { type: T }> } = 
   pong: { type: 'pong', id: 1_001, timeUs: 1_002 },
   heartbeat: { type: 'heartbeat', timeUs: 1_001, roundTripMs: 1_002, lagMs: 1_003 },
   pace: { type: 'pace', pace: 'slower', priority: 1_001, intervalMs: 1_002, reason: 'budget' },
+  refused: { type: 'refused', code: 'c', message: 'm', action: 'a', retryAfterMs: 1_001 },
+  goodbye: { type: 'goodbye', reason: 'drain', reconnectMs: 1_001, closeMs: 1_002 },
+  token: { type: 'token', token: 't', lifeMs: 1_001 },
+  identity: { type: 'identity', principal: 'p', untilUs: 1_001 },
   time: { type: 'time', timeUs: STAMP.gatewayUs },
   topic: {
     type: 'topic',
@@ -128,6 +137,7 @@ const SAMPLES: { readonly [T in Frame['type']]: Extract<Frame, { type: T }> } = 
   reset: { type: 'reset', topic: 1_001, seq: 1_002, reason: 'gap' },
   end: { type: 'end', topic: 1_001, reason: 'revoked' },
   instrument: { type: 'instrument', action: 'delisted', symbol: 'S', ...SCALES },
+  healed: { type: 'healed', topic: 1_001, how: 'diffed', why: 'epoch' },
 };
 
 /** Lists whose entries are numbers in MessagePack, and fields that they occur in. */
@@ -141,6 +151,9 @@ const LISTS: Readonly<Record<string, readonly [readonly string[], Frame['type'],
   'end reasons': [[END_REASONS, 'end', 'reason']],
   paces: [[PACES, 'pace', 'pace']],
   'pace reasons': [[PACE_REASONS, 'pace', 'reason']],
+  'goodbye reasons': [[GOODBYE_REASONS, 'goodbye', 'reason']],
+  healings: [[HEALINGS, 'healed', 'how']],
+  'heal reasons': [[HEAL_REASONS, 'healed', 'why']],
   sides: [[SIDES, 'trade', 'side']],
   'trade kinds': [[TRADE_KINDS, 'trade', 'kind']],
   'instrument actions': [[INSTRUMENT_ACTIONS, 'instrument', 'action']],
@@ -184,14 +197,16 @@ function asNumbers(sample: Frame): Record<string, unknown> {
   return fields;
 }
 
-/** Fields of a frame that stand for a name of a list, with the place that another name changes. */
+/** Fields of a frame that stand for a name of a list, with the place that another name changes; where there is one name, that of its 0. */
 function listPlaces(type: Frame['type']): [field: string, position: number][] {
   return Object.values(LISTS)
     .flat()
     .filter((place) => place[1] === type)
     .map(([names, , field]) => {
       const [one, other] = names.map((name) => packed({ ...SAMPLES[type], [field]: name }));
-      return [field, one!.findIndex((element, position) => element !== other![position])];
+      const place = (element: unknown, position: number) =>
+        other === undefined ? element === 0 : element !== other[position];
+      return [field, one!.findIndex(place)];
     });
 }
 
@@ -288,6 +303,8 @@ function publishedOperations(): Published['operations'] {
   }
   const takesCursor = (cursor: Values) => isTaken({ ...known('subscribe'), cursor: { X: cursor } });
   operations['subscribe.cursor'] = operationOf(takesCursor, { epoch: 1, seq: 1, depth: 1 });
+  const takesNamed = (cursor: Values) => isTaken({ ...known('resume'), cursors: { X: cursor } });
+  operations['resume.cursors'] = operationOf(takesNamed, { epoch: 1, seq: 1, depth: 1 });
   // What has no golden request yet is not published yet.
   return Object.fromEntries(
     Object.entries(operations).filter(([, each]) => each !== undefined),

@@ -225,7 +225,7 @@ const BREAKING: readonly (readonly [string, (copy: Published) => void, string])[
   [
     'a new close code with a number in use',
     (v) => {
-      v.closeCodes.refused = 4_002;
+      v.closeCodes.bye = 4_002;
     },
     'close code 4002 is given twice',
   ],
@@ -302,20 +302,20 @@ const ADDING: readonly (readonly [string, (copy: Published) => void])[] = [
   [
     'an error code',
     (v) => {
-      v.errors['too-many-connections'] = 429;
+      v.errors['x-later'] = 429;
     },
   ],
   [
     'a close code',
     (v) => {
-      v.closeCodes.refused = 4_099;
+      v.closeCodes.bye = 4_099;
     },
   ],
   ['a subprotocol', (v) => v.subprotocols.push('tickwire.v2.msgpack')],
   [
     'a vector',
     (v) => {
-      v.vectors.control!.goodbye = 'd34db33f';
+      v.vectors.control!.bye = 'd34db33f';
     },
   ],
   [
@@ -405,8 +405,8 @@ describe('the page has the fields where the code has them', () => {
     expect(quoted(/An accepted entry is ([^:]*):/.exec(ack)?.[1])).toEqual(now.entries['ack.accepted']!.msgpack);
     expect(quoted(/A refused entry is ([^:]*):/.exec(ack)?.[1])).toEqual(now.entries['ack.refused']!.msgpack);
   });
-  test('of the requests subscribe and limit, and which are wanted', () => {
-    for (const op of ['subscribe', 'limit']) {
+  test('of the requests with fields of their own, and which are wanted', () => {
+    for (const op of ['subscribe', 'limit', 'ping', 'auth', 'resume']) {
       const fields = rows(section(op)).slice(1);
       const wanted = fields.filter(([, type = '']) => !type.includes('optional'));
       const names = (some: string[][]) => some.map(([cell]) => quoted(cell)[0]!);
@@ -414,6 +414,18 @@ describe('the page has the fields where the code has them', () => {
       expect(['id', ...names(wanted)], op).toEqual(required);
       expect(names(fields.filter((field) => !wanted.includes(field))).sort(), op).toEqual([...optional].sort());
     }
+  });
+  test('and every way in which a cursor is answered, each with a vector', () => {
+    const documented = rows(section('healed (28)')).flatMap(([how = '', why = '']) =>
+      how.startsWith('`') ? quoted(why).map((reason) => `${quoted(how)[0]!} ${reason}`) : [],
+    );
+    const frames = golden<GoldenFrames>('topic').vectors.flatMap((vector) => vector.frames);
+    const shown = frames.flatMap((frame) => (frame.type === 'healed' ? [`${frame.how} ${frame.why}`] : []));
+    expect(new Set(documented)).toEqual(new Set(shown));
+    const names = (list: string) => Object.keys(now.lists[list]!.numbers);
+    expect(new Set(documented.flatMap((pair) => pair.split(' ')))).toEqual(
+      new Set([...names('healings'), ...names('heal reasons')]),
+    );
   });
   test('and the paces and their reasons with their numbers', () => {
     const tables = section('pace (5)')

@@ -55,6 +55,65 @@ test('a fault says which field is wrong and what was found there', () => {
   expect(shown({ op: 'subscribe', id: 1 })).toMatch(/channel/);
 });
 
+test('a ping with a topic but no seq for it is refused: what is held comes in pairs', () => {
+  const { id, fault } = readRequest({ op: 'ping', id: 5, held: [7, 1_000, 9] }) as BadRequest;
+  expect(id).toBe(5);
+  expect(fault.code).toBe('bad-request');
+  expect(fault.message).toMatch(/\(held: a topic without its seq\)$/);
+});
+
+describe('a secret is never sent back', () => {
+  const SECRET = 'tw_desk-a_c2VjcmV0LXNlY3JldC1zZWNyZXQ';
+  const requests: readonly object[] = [
+    { op: 'auth', id: 1, credential: [SECRET] },
+    { op: 'auth', id: 1, credential: { key: SECRET } },
+    { op: 'auth', id: 1, credential: SECRET.repeat(300) },
+    { op: 'auth', id: -1, credential: SECRET },
+    { op: 'auth', id: 1, credentials: SECRET },
+    { op: 'auth', id: 1, token: SECRET },
+    { op: 'auth', id: 1, credential: SECRET, watch: SECRET },
+    { op: 'auth', id: SECRET, credential: SECRET },
+    { op: 'authenticate', id: 1, credential: SECRET },
+    { op: 'subscribe', id: 1, channel: 'book', symbols: ['X'], credential: SECRET },
+    { op: 'subscribe', id: 1, channel: 'book', symbols: ['X'], token: SECRET },
+    { op: 'ping', id: 1, token: SECRET },
+    { op: 'resume', id: 1, token: [SECRET] },
+    { op: 'resume', id: 1, token: SECRET.repeat(300) },
+    { op: 'resume', id: 1, tokens: SECRET },
+    { op: 'resume', id: 1, credential: SECRET },
+    { op: 'resume', id: 1, token: 't', subscriptions: SECRET },
+    { op: 'resume', id: 1, token: 't', cursors: SECRET },
+  ];
+  test.each(requests)('of %j', (request) => {
+    const answers = [
+      ...(read(utf8Of(JSON.stringify(request)), false) as BadRequest[]),
+      ...(read(utf8Of(JSON.stringify(request).slice(0, -1)), false) as BadRequest[]),
+    ];
+    const writer = new ByteWriter();
+    writer.value(request);
+    answers.push(...(read(writer.copy(), true) as BadRequest[]));
+    answers.push(...(read(writer.copy().slice(0, -1), true) as BadRequest[]));
+    expect(answers).toHaveLength(4);
+    for (const { fault } of answers) {
+      // Not even the beginning of it.
+      expect(JSON.stringify(fault)).not.toContain(SECRET.slice(0, 8));
+      expect(Object.keys(ERRORS)).toContain(fault.code);
+    }
+  });
+  test('but what is wrong with it is said', () => {
+    const shown = (request: object) => (readRequest(request) as BadRequest).fault.message;
+    expect(shown({ op: 'auth', id: 1 })).toMatch(/credential/);
+    expect(shown({ op: 'auth', id: 1, credential: '' })).toMatch(/\(credential: a text of 0 characters\)$/);
+    expect(shown({ op: 'auth', id: 1, credential: 'x'.repeat(9_000) })).toMatch(/a text of 9000 characters\)$/);
+    expect(shown({ op: 'auth', id: 1, credential: [] })).toMatch(/\(credential: a list\)$/);
+    expect(shown({ op: 'resume', id: 1, token: null })).toMatch(/\(token: null\)$/);
+  });
+  test('and one of 8,192 characters is taken', () => {
+    const request = { op: 'auth', id: 1, credential: 'x'.repeat(8_192) };
+    expect(readRequest(request)).toBe(request);
+  });
+});
+
 test('a fault stays short, however long the value is', () => {
   const request = { op: 'x'.repeat(100_000), id: 1 };
   expect((readRequest(request) as BadRequest).fault.message.length).toBeLessThan(200);
@@ -67,7 +126,17 @@ test('whatever value comes in, it is a request or a fault of the catalogue', () 
     fc.anything({ withBigInt: true, withNullPrototype: true }),
     fc.record(
       {
-        op: fc.constantFrom('subscribe', 'unsubscribe', 'resync', 'instruments', 'limit', 'ping', 'pong'),
+        op: fc.constantFrom(
+          'subscribe',
+          'unsubscribe',
+          'resync',
+          'instruments',
+          'limit',
+          'ping',
+          'pong',
+          'auth',
+          'resume',
+        ),
         id: fc.oneof(fc.maxSafeNat(), fc.anything()),
         channel: fc.oneof(fc.constantFrom('book', 'quote'), fc.anything()),
         symbols: fc.oneof(fc.array(fc.string()), fc.anything()),
@@ -76,6 +145,12 @@ test('whatever value comes in, it is a request or a fault of the catalogue', () 
         cursor: fc.dictionary(fc.string(), fc.anything()),
         maxBytesPerSec: fc.oneof(fc.nat(), fc.anything()),
         topOfBook: fc.oneof(fc.boolean(), fc.anything()),
+        lagMs: fc.oneof(fc.maxSafeNat(), fc.anything()),
+        held: fc.oneof(fc.array(fc.maxSafeNat()), fc.anything()),
+        credential: fc.oneof(fc.string(), fc.anything()),
+        token: fc.oneof(fc.string(), fc.anything()),
+        subscriptions: fc.oneof(fc.boolean(), fc.anything()),
+        cursors: fc.dictionary(fc.string(), fc.anything()),
       },
       { requiredKeys: ['op'] },
     ),

@@ -817,6 +817,60 @@ export const BOOK_SEQUENCES: readonly BookSequence[] = [
     ],
   },
   {
+    name: 'coming back',
+    says: 'How a cursor is answered is said first; it changes nothing of what is held, and what follows is taken as ever.',
+    topic: BOOK,
+    steps: [
+      start,
+      {
+        says: 'On the new connection: the topic, in the epoch of what is held.',
+        frames: [BOOK],
+        action: 'note',
+        client: START,
+      },
+      {
+        says: 'A difference from the cursor is about to come.',
+        frames: [{ type: 'healed', topic: BOOK.topic, how: 'diffed', why: 'cursor' }],
+        action: 'note',
+        client: START,
+      },
+      step(
+        'The difference.',
+        'apply',
+        BOOK,
+        100,
+        102,
+        {
+          bids: [
+            [1_005, 2],
+            [1_000, 6],
+          ],
+          asks: [[1_010, 1]],
+        },
+        AT_102,
+      ),
+      {
+        says: 'The gateway is about to stop; data goes on.',
+        frames: [{ type: 'goodbye', reason: 'drain', reconnectMs: 500, closeMs: 10_000 }],
+        action: 'note',
+        client: AT_102,
+      },
+      {
+        says: 'Back once more: this time the cursor is too old. What is held stays until the reset.',
+        frames: [{ type: 'healed', topic: BOOK.topic, how: 'snapshot', why: 'horizon' }],
+        action: 'note',
+        client: AT_102,
+      },
+      {
+        says: 'The reset.',
+        frames: [{ type: 'reset', topic: BOOK.topic, seq: 9_000, reason: 'horizon' }],
+        action: 'void',
+        client: NOTHING,
+      },
+      step('The snapshot.', 'replace', BOOK, 0, 9_000, { bids: [[1_000, 1]] }, state(9_000, 0, [[1_000, 1]], [])),
+    ],
+  },
+  {
     name: 'order counts',
     says: 'Levels carry a count that replaces the old one and is not part of the checksum.',
     topic: COUNTED,

@@ -134,6 +134,9 @@ const NUMBERS: Readonly<Record<string, readonly string[]>> = {
   end: ['delisted', 'revoked', 'unsubscribed'],
   pace: ['real-time', 'conflated', 'slower', 'top'],
   cause: ['link', 'budget'],
+  goodbye: ['drain'],
+  how: ['replayed', 'diffed', 'snapshot'],
+  why: ['cursor', 'none', 'horizon', 'epoch', 'future', 'gap', 'requested'],
   action: ['listed', 'changed', 'delisted'],
 };
 
@@ -147,8 +150,10 @@ function numberOf(list: string, name: string): number {
 export function positions(frame: Frame): Value[] {
   switch (frame.type) {
     case 'welcome': {
-      const { requestBytes, symbolsPerRequest, subscriptions, heartbeatMs, ageMsMax, stallMsMax } = frame.limits;
-      const limits = [requestBytes, symbolsPerRequest, subscriptions, heartbeatMs, ageMsMax, ...given(stallMsMax)];
+      const { requestBytes, symbolsPerRequest, subscriptions, heartbeatMs, ageMsMax } = frame.limits;
+      const { stallMsMax, silentMs, requestsPerSec } = frame.limits;
+      const first = [requestBytes, symbolsPerRequest, subscriptions, heartbeatMs, ageMsMax];
+      const limits = [...first, ...upToTheLastGiven([stallMsMax, silentMs, requestsPerSec])];
       return [0, frame.version, frame.server, frame.session, frame.timeUs, limits];
     }
     case 'ack': {
@@ -166,6 +171,14 @@ export function positions(frame: Frame): Value[] {
       const { pace, priority, intervalMs, reason } = frame;
       return [5, numberOf('pace', pace), priority, intervalMs, numberOf('cause', reason)];
     }
+    case 'refused':
+      return [6, frame.code, frame.message, frame.action, frame.retryAfterMs];
+    case 'goodbye':
+      return [7, numberOf('goodbye', frame.reason), frame.reconnectMs, frame.closeMs];
+    case 'token':
+      return [8, frame.token, frame.lifeMs];
+    case 'identity':
+      return [9, frame.principal, frame.untilUs];
     case 'time':
       return [16, frame.timeUs];
     case 'topic': {
@@ -201,11 +214,19 @@ export function positions(frame: Frame): Value[] {
       const { symbol, priceScale, sizeScale, tickSize, lotSize } = frame;
       return [27, numberOf('action', frame.action), symbol, priceScale, sizeScale, tickSize, lotSize];
     }
+    case 'healed':
+      return [28, frame.topic, numberOf('how', frame.how), numberOf('why', frame.why)];
   }
 }
 
 function given(value: number | undefined): Value[] {
   return value === undefined ? [] : [value];
+}
+
+/** nil where one that others follow is left out; nothing behind the last. */
+function upToTheLastGiven(values: readonly (number | undefined)[]): Value[] {
+  const count = 1 + values.findLastIndex((value) => value !== undefined);
+  return values.slice(0, count).map((value) => value ?? null);
 }
 
 type Stamped = Extract<Frame, { gatewayUs: number }>;

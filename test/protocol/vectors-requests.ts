@@ -146,6 +146,87 @@ export const REQUEST_VECTORS: readonly RequestVector[] = [
   { name: 'ping', says: 'The least request.', requests: [{ op: 'ping', id: 0 }] },
   { name: 'ping of the largest id', says: 'Ids go up to 2^53 - 1.', requests: [{ op: 'ping', id: LARGEST }] },
   {
+    name: 'ping with what is held',
+    says: 'How late the client is, and the seq that it holds of each topic, id and seq in turn.',
+    requests: [{ op: 'ping', id: 26, lagMs: 14, held: [7, 1_000, 9, 700] }],
+  },
+  {
+    name: 'ping of a client that holds nothing',
+    says: 'The list may be empty, and the lag 0.',
+    requests: [{ op: 'ping', id: 27, lagMs: 0, held: [] }],
+  },
+  {
+    name: 'ping of a client that knows no lag',
+    says: 'Each of the two may be left out.',
+    requests: [{ op: 'ping', id: 28, held: [0, 0] }],
+  },
+  {
+    name: 'ping with numbers of every width',
+    says: 'Ids, seqs and lags are integers of any width.',
+    requests: [
+      { op: 'ping', id: 29, lagMs: LARGEST, held: [127, 128, 255, 256, 65_535, 65_536, 4_294_967_295, LARGEST] },
+    ],
+  },
+  {
+    name: 'ping with 256 topics',
+    says: 'One ping names 256 topics at most.',
+    requests: [{ op: 'ping', id: 30, held: Array.from({ length: 512 }, (_, i) => (i % 2 === 0 ? i / 2 : 1_000)) }],
+  },
+  {
+    name: 'auth with an API key',
+    says: 'Who the client is; made up, as are all secrets here.',
+    requests: [{ op: 'auth', id: 31, credential: 'tw_desk-a-1_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8' }],
+  },
+  {
+    name: 'auth with a JWT',
+    says: 'Strings of 256 bytes and more have a header of three bytes.',
+    requests: [{ op: 'auth', id: 32, credential: `eyJhbGciOiJFUzI1NiJ9.${'eyJzdWIiOiJkZXNrLWEifQ'.repeat(16)}.c2ln` }],
+  },
+  {
+    name: 'resume',
+    says: 'The least that brings subscriptions and settings back: all topics start afresh.',
+    requests: [{ op: 'resume', id: 33, token: '1.k7.dG9rZW4.c2ln' }],
+  },
+  {
+    name: 'resume with everything',
+    says: 'Cursors are by the names of topics: a channel, a group where there is one, a symbol.',
+    requests: [
+      {
+        op: 'resume',
+        id: 34,
+        token: '1.k7.dG9rZW4.c2ln',
+        subscriptions: true,
+        cursors: {
+          'book:BTC-USD': { epoch: 187_723_572_702_975, seq: 4_294_967_296, depth: 10 },
+          'book@10:BTC-USD': { epoch: 1, seq: 996, depth: 0 },
+          'quote:BTC-USD': { epoch: 1, seq: 0 },
+          'trade:BTC-USD': { epoch: 2, seq: 699 },
+          'status:ETH-USD': { epoch: 3, seq: 4 },
+        },
+      },
+    ],
+  },
+  {
+    name: 'resume of settings alone',
+    says: 'The subscriptions do not come back: the client asks for them itself.',
+    requests: [{ op: 'resume', id: 35, token: 't', subscriptions: false, cursors: {} }],
+  },
+  {
+    name: 'requests before the welcome',
+    says: 'Who the client is comes first, then the token.',
+    requests: [
+      { op: 'auth', id: 36, credential: 'k' },
+      { op: 'resume', id: 37, token: 't', subscriptions: false },
+      {
+        op: 'subscribe',
+        id: 38,
+        channel: 'trade',
+        symbols: ['BTC-USD'],
+        cursor: { 'BTC-USD': { epoch: 2, seq: 699 } },
+      },
+    ],
+  },
+  {
     name: 'several requests in one message',
     says: 'One message carries requests back to back; JSON: one per line.',
     requests: [
@@ -395,6 +476,91 @@ export const BAD_REQUEST_VECTORS: readonly BadRequestVector[] = [
   bad('limit of a symbol', 'A limit is for the connection: there is no such field.', 'bad-request', {
     ...limit,
     symbols: ['BTC-USD'],
+  }),
+  bad('negative lag', 'A lag is 0 ms or more.', 'bad-request', { op: 'ping', id: 1, lagMs: -1 }),
+  {
+    name: 'fractional lag',
+    says: 'A lag is an integer.',
+    msgpack: [0x83, ...pack('op'), ...pack('ping'), ...pack('id'), 1, ...pack('lagMs'), ...HALF],
+    json: '{"op":"ping","id":1,"lagMs":1.5}',
+    answers: [{ id: 1, code: 'bad-request' }],
+  },
+  bad('lag of null', 'Leave a field out where there is nothing to say.', 'bad-request', {
+    op: 'ping',
+    id: 1,
+    lagMs: null,
+  }),
+  bad('held as a map', 'What is held is a list: a topic id, its seq, the next id.', 'bad-request', {
+    op: 'ping',
+    id: 1,
+    held: { 7: 1_000 },
+  }),
+  bad('held by name', 'Topics are named by their ids.', 'bad-request', {
+    op: 'ping',
+    id: 1,
+    held: ['book:BTC-USD', 1_000],
+  }),
+  bad('negative seq held', 'Ids and seqs are 0 or more.', 'bad-request', { op: 'ping', id: 1, held: [7, -1] }),
+  bad('held of 257 topics', 'One ping names 256 topics at most.', 'bad-request', {
+    op: 'ping',
+    id: 1,
+    held: Array.from({ length: 514 }, () => 0),
+  }),
+  bad('auth without a credential', 'An auth says who the client is.', 'bad-request', { op: 'auth', id: 1 }),
+  bad('auth with nothing', 'A credential has 1 to 8,192 characters.', 'bad-request', {
+    op: 'auth',
+    id: 1,
+    credential: '',
+  }),
+  bad('auth with a number', 'A credential is text.', 'bad-request', { op: 'auth', id: 1, credential: 7 }),
+  bad('auth with a map', 'A credential is text.', 'bad-request', { op: 'auth', id: 1, credential: { jwt: 'x' } }),
+  bad('auth with a misspelt field', 'Unknown fields are refused.', 'bad-request', {
+    op: 'auth',
+    id: 1,
+    credentials: 'k',
+  }),
+  bad('auth without an id', 'Every request has an id.', 'bad-request', { op: 'auth', credential: 'k' }, null),
+  bad('resume without a token', 'A resume brings the token.', 'bad-request', { op: 'resume', id: 1 }),
+  bad('resume with an empty token', 'A token has 1 to 8,192 characters.', 'bad-request', {
+    op: 'resume',
+    id: 1,
+    token: '',
+  }),
+  bad('resume with a number', 'A token is text.', 'bad-request', { op: 'resume', id: 1, token: 7 }),
+  bad('resume with subscriptions', 'Whether subscriptions come back is true or false.', 'bad-request', {
+    op: 'resume',
+    id: 1,
+    token: 't',
+    subscriptions: ['book:BTC-USD'],
+  }),
+  bad('resume with a list of cursors', 'Cursors are a map by the names of topics.', 'bad-request', {
+    op: 'resume',
+    id: 1,
+    token: 't',
+    cursors: [{ epoch: 1, seq: 1 }],
+  }),
+  bad('resume with a cursor without an epoch', 'A cursor is an epoch and a seq.', 'bad-request', {
+    op: 'resume',
+    id: 1,
+    token: 't',
+    cursors: { 'book:BTC-USD': { seq: 1 } },
+  }),
+  bad(
+    'resume with a cursor under a key with a line break',
+    'Every cursor is checked, whatever its key.',
+    'bad-request',
+    {
+      op: 'resume',
+      id: 1,
+      token: 't',
+      cursors: { 'book:\n': 5 },
+    },
+  ),
+  bad('resume with the cursors of a subscribe', 'The field of a resume is named cursors.', 'bad-request', {
+    op: 'resume',
+    id: 1,
+    token: 't',
+    cursor: { 'BTC-USD': { epoch: 1, seq: 1 } },
   }),
   bad('limit without an id', 'Every request has an id.', 'bad-request', { op: 'limit', topOfBook: true }, null),
 ];

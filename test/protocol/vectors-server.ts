@@ -10,8 +10,10 @@ import type {
   StatusFrame,
   TopicFrame,
   TradeFrame,
+  WelcomeFrame,
 } from '../../src/protocol/frames.ts';
 import { bigEndian, checksum, jsonText, type Level, positions, Raw, type Value } from './vectors-encoding.ts';
+import { SESSION_FRAMES, SESSION_LATER, SESSION_TOPICS, sessionControl, sessionMessages } from './vectors-sessions.ts';
 
 export interface FrameVector {
   readonly name: string;
@@ -113,7 +115,7 @@ const LIMITS = {
   heartbeatMs: 5_000,
   ageMsMax: 30_000,
 };
-const WELCOME: Frame = {
+const WELCOME: WelcomeFrame = {
   type: 'welcome',
   version: 'tickwire.v1',
   server: 'tickwire/0.1.0',
@@ -313,6 +315,7 @@ const control: FrameVector[] = [
     says: 'Books of priority 0 are cut to their best level as well: the bytes a second that are allowed do not do for more.',
     frames: [{ type: 'pace', pace: 'top', priority: 0, intervalMs: 1_000, reason: 'budget' }],
   },
+  ...sessionControl(WELCOME),
 ];
 
 const topics: FrameVector[] = [
@@ -405,6 +408,7 @@ const topics: FrameVector[] = [
       frames: [{ type: 'end', topic: 9, reason }],
     }),
   ),
+  ...SESSION_TOPICS,
 ];
 
 const BIDS: readonly Level[] = [
@@ -829,6 +833,18 @@ const messages: FrameVector[] = [
       trade(512),
     ],
   },
+  ...sessionMessages(
+    [BOOK],
+    {
+      difference: [
+        time(),
+        book(BOOK, 996, 1_000, { depth: 10, bids: BIDS.slice(0, 1), held: { bids: BIDS, asks: ASKS } }),
+      ],
+      snapshot: [time(), book(BOOK, 0, 1_000, { depth: 10, bids: BIDS, asks: ASKS })],
+      trade: [time(), trade(700)],
+    },
+    TRADE,
+  ),
 ];
 
 const later = { 'x-later': [1, 'x', null], 'x-when': true };
@@ -873,6 +889,7 @@ const OF_EACH_TYPE: readonly Frame[] = [
   { type: 'part', topic: 7, fromSeq: 10, seq: 12, depth: 5, index: 0, count: 1, stride: 2, bids: [5, 1], asks: [] },
   { type: 'end', topic: 9, reason: 'revoked' },
   { type: 'instrument', action: 'listed', symbol: 'X', priceScale: 0, sizeScale: 0, tickSize: 1, lotSize: 1 },
+  ...SESSION_FRAMES,
 ];
 const WITH_TIME = new Set(['book', 'quote', 'trade', 'status']);
 
@@ -898,6 +915,45 @@ const tolerated: FrameVector[] = [
       json: jsonGrown(WELCOME, { ...WELCOME, limits: { ...LIMITS, ...later } }),
     },
   },
+  {
+    name: 'welcome with other things in place of its last limits',
+    says: 'What is no integer in the place of a limit that may be missing is passed over, as nil is.',
+    frames: [{ ...WELCOME, limits: { ...LIMITS, requestsPerSec: 50 } }],
+    tolerated: {
+      msgpack: [
+        [
+          0,
+          'tickwire.v1',
+          'tickwire/0.1.0',
+          'k7Qm2xVt9aYb',
+          NOW_US,
+          [16_384, 500, 1_000, 5_000, 30_000, '20s', later, 50],
+        ],
+      ],
+    },
+  },
+  {
+    name: 'welcome with more than every limit',
+    says: 'Behind the limits of today there may be others.',
+    frames: [{ ...WELCOME, limits: { ...LIMITS, stallMsMax: 20_000, silentMs: 15_000, requestsPerSec: 50 } }],
+    tolerated: {
+      msgpack: [
+        [
+          0,
+          'tickwire.v1',
+          'tickwire/0.1.0',
+          'k7Qm2xVt9aYb',
+          NOW_US,
+          grown([16_384, 500, 1_000, 5_000, 30_000, 20_000, 15_000, 50]),
+        ],
+      ],
+      json: jsonGrown(WELCOME, {
+        ...WELCOME,
+        limits: { ...LIMITS, ...later, requestsPerSec: 50, silentMs: 15_000, stallMsMax: 20_000 },
+      }),
+    },
+  },
+  SESSION_LATER,
   {
     name: 'ack with more in its entries',
     says: 'So may the entries of an acknowledgement.',
@@ -986,8 +1042,11 @@ const tolerated: FrameVector[] = [
 
 /** Vectors by file. */
 export const SERVER_VECTORS: Readonly<Record<string, { about: string; vectors: readonly FrameVector[] }>> = {
-  control: { about: 'Control frames: welcome, ack, error, pong, heartbeat, pace.', vectors: control },
-  topic: { about: 'Frames about topics: topic, instrument, health, gap, reset, end.', vectors: topics },
+  control: {
+    about: 'Control frames: welcome, ack, error, pong, heartbeat, pace, refused, goodbye, token, identity.',
+    vectors: control,
+  },
+  topic: { about: 'Frames about topics: topic, instrument, health, gap, reset, end, healed.', vectors: topics },
   book: { about: 'Book frames and their parts.', vectors: books },
   quote: { about: 'Quote frames.', vectors: quotes },
   trade: { about: 'Trade frames.', vectors: trades },

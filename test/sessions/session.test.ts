@@ -300,6 +300,8 @@ test('the welcome names the protocol, the server, the session and the limits', a
         heartbeatMs: 5_000,
         ageMsMax: 30_000,
         stallMsMax: 20_000,
+        silentMs: 22_000,
+        requestsPerSec: 1_000_000,
       },
     },
   ]);

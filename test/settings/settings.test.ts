@@ -114,7 +114,7 @@ describe('what can not work', () => {
 
 describe('the table', () => {
   test('has a unit or a kind in each name, and a reason in each line', () => {
-    for (const name of numbers) expect(name).toMatch(/(Max|Ms|[pP]ort|^plainPublish)$/);
+    for (const name of numbers) expect(name).toMatch(/(Max|Ms|Sec|[pP]ort|^plainPublish)$/);
     for (const name of names) expect(SETTINGS[name].about).toMatch(/^[A-Z].{20,}\.$/);
   });
   test('has defaults that are valid', () => {

@@ -36,6 +36,7 @@ export interface NodeLimits {
   readonly heartbeatMs: number;
   readonly ageMsMax: number;
   readonly connectionBytesPerSecMax: number;
+  readonly requestsPerSecMax: number;
 }
 
 class LoadFailure extends Error {}

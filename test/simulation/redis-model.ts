@@ -91,6 +91,9 @@ export class RedisModel {
     lease: ([topic], args) => this.lease(topic!, args),
     list: notModelled,
     taker: notModelled,
+    session: notModelled,
+    'session-redeem': notModelled,
+    'session-keys': notModelled,
   };
 
   private publish(name: string, args: readonly RedisArgument[]): RedisReply {

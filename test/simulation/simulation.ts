@@ -85,6 +85,7 @@ class Simulation {
       heartbeatMs: random.pick([1_000, 5_000]),
       ageMsMax: random.pick([1_500, 30_000]),
       connectionBytesPerSecMax: random.chance(0.1) ? 20_000 : 0,
+      requestsPerSecMax: 1_000_000,
     };
     const newEpoch = (): number => 1 + random.bits() * 0x1_0000 + random.below(0x1_0000);
     const logEntriesMax = random.pick([4, 32, 1_024]);

@@ -32,6 +32,7 @@ export const LIMITS = {
   symbolsPerRequestMax: 100,
   subscriptionsMax: 100,
   stallMsMax: 20_000,
+  requestsPerSecMax: 1_000_000,
 };
 
 /** A client: the socket that the gateway sends into, and behind it what a real client would hold. */

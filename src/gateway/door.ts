@@ -1,0 +1,263 @@
+// Owns the way in of a client: whether there is room, whether its page may connect, who it is. The gateway hands it every socket that
+// was opened for subscribers. Invariant: nobody is served before it is known who it is, and everybody who is not is told why, in a
+// frame, since a browser can't read the status of a handshake.
+
+import type { Clock, Timer, Timers } from '../ports/clock.ts';
+import type { Socket } from '../ports/socket.ts';
+import type { Codec } from '../protocol/codec.ts';
+import { jsonCodec } from '../protocol/codecs.ts';
+import { CloseCode, ERRORS, type Fault, fault } from '../protocol/errors.ts';
+import { type Frame, SUBPROTOCOLS } from '../protocol/frames.ts';
+import { readMessage, readRequest } from '../protocol/request.ts';
+import { ByteWriter } from '../protocol/writer.ts';
+import type { Access, Identity } from '../sessions/access.ts';
+import type { Admission } from '../sessions/admission.ts';
+import type { Connection } from '../sessions/connection.ts';
+import { listOf, type Settings } from '../settings/settings.ts';
+import { isLocal, isLoopback } from './trust.ts';
+import type { Peer } from './uws.ts';
+
+export interface DoorOptions {
+  readonly settings: Settings;
+  readonly access: Access;
+  readonly admission: Admission;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  /** Serves a client from now on. */
+  readonly admit: (socket: Socket, codec: Codec, peer: Peer, identity: Identity) => Connection;
+  /** What a client sent while it was not served yet. */
+  readonly receive: (connection: Connection, message: Uint8Array, binary: boolean) => void;
+  /** Somebody else, or with other rights, is served on it from now on. */
+  readonly changed: (connection: Connection, before: Identity) => void;
+  readonly onRefusal: (code: string) => void;
+}
+
+/** Messages that may wait until it is known who sends them, as multiples of the longest one. */
+const WAITING_FACTOR = 4;
+/** Where the trouble is the gateway's own. */
+const TROUBLE_RETRY_MS = 5_000;
+
+export class Door {
+  private readonly origins: ReadonlySet<string>;
+
+  constructor(private readonly options: DoorOptions) {
+    this.origins = new Set(listOf(options.settings.origins).map((each) => each.toLowerCase()));
+  }
+
+  /** @returns null where the socket is only there to be told that it is not served. */
+  open(socket: Socket, codec: Codec | null, peer: Peer): Connection | Guest | null {
+    if (codec === null) {
+      this.refuseProtocol(socket);
+      return null;
+    }
+    if (!this.mayConnect(peer)) {
+      this.refuse(socket, codec, fault('bad-origin', peer.origin?.slice(0, 100)), null);
+      return null;
+    }
+    const { admission, access } = this.options;
+    const refusal = admission.enter(peer.address, isLoopback(peer.address));
+    if (refusal !== null) {
+      this.refuse(socket, codec, refusal.fault, refusal.retryAfterMs);
+      return null;
+    }
+    if (peer.credential !== null) return new Guest(this, socket, codec, peer);
+    const identity = access.anonymous(isLocal(peer));
+    if ('code' in identity) return new Guest(this, socket, codec, peer);
+    return this.options.admit(socket, codec, peer, identity);
+  }
+
+  /** The connection is over. */
+  left({ address, identity }: Connection): void {
+    this.options.admission.leave(address, isLoopback(address));
+    if (isCounted(identity)) this.options.admission.part(identity.principal);
+  }
+
+  /** Takes a credential on an open connection: a fresh one of the same principal, or the first one. @returns why not, or null. */
+  async authenticate(connection: Connection, credential: string): Promise<Fault | null> {
+    const { access, admission } = this.options;
+    const identity = await access.authenticate(credential);
+    if ('code' in identity) return identity;
+    if (connection.closed) return null;
+    const before = connection.identity;
+    if (isCounted(before)) {
+      if (identity.principal !== before.principal)
+        return fault('not-entitled', 'another principal needs a connection of its own');
+    } else {
+      const refusal = admission.join(identity.principal, identity.grant.connectionsMax);
+      if (refusal !== null) return refusal.fault;
+    }
+    this.identify(connection, identity);
+    return null;
+  }
+
+  /** What clients may was changed: each has from now on what it may now, and who may nothing any more is told and closed. */
+  review(connections: Iterable<Connection>, revoke: (connection: Connection) => void): void {
+    for (const connection of [...connections]) {
+      const now = this.options.access.refresh(connection.identity);
+      if ('code' in now) {
+        revoke(connection);
+        connection.refuse(now.code === 'expired-credential' ? now : fault('revoked'), null);
+      } else if (now !== connection.identity) this.identify(connection, now);
+    }
+  }
+
+  /** @internal For guests: lets one in, or says why not. */
+  async authenticateGuest(guest: Guest, credential: string): Promise<void> {
+    const { access, admission } = this.options;
+    const identity = await access.authenticate(credential);
+    // The socket is gone: its place was given back.
+    if (guest.over) return;
+    if ('code' in identity) return this.turnAway(guest, identity);
+    const refusal = admission.join(identity.principal, identity.grant.connectionsMax);
+    if (refusal !== null) return this.turnAway(guest, refusal.fault, refusal.retryAfterMs);
+    const { socket, codec, peer } = guest;
+    guest.seat(this.options.admit(socket, codec, peer, identity), this.options.receive);
+  }
+
+  /** @internal For guests: ends the wait of one. */
+  turnAway(guest: Guest, refused: Fault, retryAfterMs = retryOf(refused)): void {
+    guest.end();
+    this.gone(guest);
+    this.refuse(guest.socket, guest.codec, refused, retryAfterMs);
+  }
+
+  /** @internal For guests: one that was never let in has gone. */
+  gone({ peer }: Guest): void {
+    this.options.admission.leave(peer.address, isLoopback(peer.address));
+  }
+
+  /** @internal */
+  get limits(): { readonly authMs: number; readonly waitingBytesMax: number; readonly timers: Timers } {
+    const { settings, timers } = this.options;
+    return { authMs: settings.authMs, waitingBytesMax: settings.requestBytesMax * WAITING_FACTOR, timers };
+  }
+
+  private identify(connection: Connection, identity: Identity): void {
+    const before = connection.identity;
+    connection.identify(identity, this.options.clock.nowMs(), this.options.clock.nowUs() / 1_000);
+    this.options.changed(connection, before);
+  }
+
+  /** Programs state no origin; a page of the gateway's own has its host. */
+  private mayConnect({ origin, host, secure }: Peer): boolean {
+    if (origin === null || this.origins.has('*') || this.origins.has(origin.toLowerCase())) return true;
+    if (host === null) return false;
+    const own = `${host}`.toLowerCase();
+    const schemes = secure ? ['https'] : ['http', 'https'];
+    return schemes.some((scheme) => origin.toLowerCase() === `${scheme}://${own}`);
+  }
+
+  private refuse(socket: Socket, codec: Codec, refused: Fault, retryAfterMs: number | null): void {
+    const { code, message, action } = refused;
+    const closeCode =
+      code === 'expired-credential'
+        ? CloseCode.expired
+        : retryAfterMs === null
+          ? CloseCode.unauthorized
+          : CloseCode.refused;
+    this.say(socket, codec, { type: 'refused', code, message, action, retryAfterMs }, closeCode, code);
+  }
+
+  private refuseProtocol(socket: Socket): void {
+    const refused = fault('unsupported-protocol', `known: ${SUBPROTOCOLS.join(', ')}`);
+    this.say(socket, jsonCodec, { type: 'error', id: null, ...refused }, CloseCode.unsupportedProtocol, refused.code);
+  }
+
+  private say(socket: Socket, codec: Codec, frame: Frame, closeCode: number, code: string): void {
+    this.options.onRefusal(code);
+    const writer = new ByteWriter(512);
+    codec.encode(writer, frame);
+    socket.send(writer.copy(), codec.binary, false);
+    socket.end(closeCode, code);
+  }
+}
+
+/** A client that is not served yet, since it is not known who it is. */
+export class Guest {
+  /** Once it is served. */
+  connection: Connection | null = null;
+  over = false;
+  private readonly waiting: { readonly message: Uint8Array; readonly binary: boolean }[] = [];
+  private waitingBytes = 0;
+  private asked = false;
+  private readonly timer: Timer;
+
+  constructor(
+    private readonly door: Door,
+    readonly socket: Socket,
+    readonly codec: Codec,
+    readonly peer: Peer,
+  ) {
+    const { authMs, timers } = door.limits;
+    this.timer = timers.after(authMs, () => this.late());
+    if (peer.credential !== null) this.authenticate(peer.credential);
+  }
+
+  /** The first message must say who it is, where the handshake has not; all of them are carried out once that is known. */
+  receive(message: Uint8Array, binary: boolean): void {
+    if (this.over) return;
+    this.waitingBytes += message.length;
+    if (this.waitingBytes > this.door.limits.waitingBytesMax) {
+      return this.door.turnAway(
+        this,
+        fault('too-large', `${this.waitingBytes} bytes before it is known who sends them`),
+        null,
+      );
+    }
+    // The bytes are ours only until this returns.
+    this.waiting.push({ message: message.slice(), binary });
+    if (this.asked) return;
+    const credential = credentialIn(message, binary);
+    if (credential === null) this.door.turnAway(this, fault('unauthenticated'), null);
+    else this.authenticate(credential);
+  }
+
+  /** The socket is gone. */
+  close(): void {
+    if (this.over) return;
+    this.end();
+    this.door.gone(this);
+  }
+
+  /** @internal */
+  end(): void {
+    this.over = true;
+    this.timer.cancel();
+    this.waiting.length = 0;
+  }
+
+  /** @internal It is served from now on. */
+  seat(connection: Connection, receive: DoorOptions['receive']): void {
+    const waiting = [...this.waiting];
+    this.end();
+    this.connection = connection;
+    for (const { message, binary } of waiting) if (!connection.closed) receive(connection, message, binary);
+  }
+
+  private authenticate(credential: string): void {
+    this.asked = true;
+    void this.door.authenticateGuest(this, credential);
+  }
+
+  private late(): void {
+    if (this.asked)
+      this.door.turnAway(this, fault('not-ready', 'it took too long to find out who this is'), TROUBLE_RETRY_MS);
+    else this.door.turnAway(this, fault('unauthenticated'), null);
+  }
+}
+
+function credentialIn(message: Uint8Array, binary: boolean): string | null {
+  const values = readMessage(message, binary);
+  const request = Array.isArray(values) ? readRequest(values[0]) : values;
+  return 'op' in request && request.op === 'auth' ? request.credential : null;
+}
+
+/** Those who have not said who they are share nothing but that. */
+function isCounted({ via }: Identity): boolean {
+  return via !== 'anonymous' && via !== 'local';
+}
+
+function retryOf({ code }: Fault): number | null {
+  if (code === 'expired-credential') return 0;
+  return ERRORS[code].http >= 500 ? TROUBLE_RETRY_MS : null;
+}

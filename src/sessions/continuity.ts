@@ -1,0 +1,172 @@
+// Owns how a client comes back to what it had: gives each connection tokens, tells the store what is to be brought back, and takes
+// tokens that others bring. Sessions call it. Invariant: of a session that was redeemed only the one who redeemed it has the rest;
+// its own connection, if it is still there, is closed.
+
+import type { Clock } from '../ports/clock.ts';
+import { RedisFailure } from '../ports/redis.ts';
+import type { SessionRefusal, SessionStore } from '../ports/session-store.ts';
+import { CloseCode, type Fault, fault } from '../protocol/errors.ts';
+import { readRequest, type SubscribeRequest } from '../protocol/request.ts';
+import type { Connection } from './connection.ts';
+import { principalHash, type Tokens, tokenHash } from './token.ts';
+
+/** What comes back: requests as the client made them, and its wishes. */
+export interface SavedSession {
+  readonly subscriptions: readonly SubscribeRequest[];
+  readonly maxBytesPerSec: number;
+  readonly topOfBook: boolean;
+  readonly watchesInstruments: boolean;
+}
+
+export interface ContinuityOptions {
+  readonly store: SessionStore;
+  readonly tokens: Tokens;
+  readonly clock: Clock;
+  readonly limits: {
+    /** How long a token lives after its connection has ended. */
+    readonly resumeLifeMs: number;
+    /** How long a connection keeps a token before it gets another. */
+    readonly resumeRenewMs: number;
+  };
+  /** From 0 to below 1: spreads renewals. */
+  readonly random: () => number;
+}
+
+const NOTHING_SAVED: SavedSession = {
+  subscriptions: [],
+  maxBytesPerSec: 0,
+  topOfBook: false,
+  watchesInstruments: false,
+};
+
+const REFUSALS: Readonly<Record<SessionRefusal, Fault>> = {
+  used: fault('used-token'),
+  unknown: fault('expired-token'),
+  foreign: fault('foreign-token'),
+  superseded: fault('expired-token', 'newer ones were given since'),
+  expired: fault('expired-token'),
+};
+
+export class Continuity {
+  /** By their sessions. */
+  private readonly connections = new Map<string, Connection>();
+
+  constructor(private readonly options: ContinuityOptions) {}
+
+  /** Gives a connection its first token. */
+  begin(connection: Connection): void {
+    this.connections.set(connection.id, connection);
+    connection.tokenGeneration = 0;
+    this.give(connection);
+  }
+
+  /** Once a second: gives another token when it is time. */
+  tick(connection: Connection, nowMs: number): void {
+    if (nowMs >= connection.tokenDueMs && this.options.store.ready) this.give(connection);
+  }
+
+  /** Somebody else is served on this connection from now on: what was given to the one before is void. */
+  changeHands(connection: Connection): void {
+    this.give(connection);
+  }
+
+  /** Subscriptions or wishes are others. */
+  changed(connection: Connection): void {
+    this.options.store.changed(connection.id, () => saved(connection));
+  }
+
+  /** The connection is over, but still has its subscriptions. */
+  end(connection: Connection): void {
+    if (!this.connections.delete(connection.id)) return;
+    this.options.store.release(connection.id);
+  }
+
+  /** Nobody is to come back to it. */
+  revoke(connection: Connection): void {
+    if (this.connections.delete(connection.id)) this.options.store.revoke(connection.id);
+  }
+
+  /** The session goes on elsewhere. */
+  taken(session: string): void {
+    this.connections.get(session)?.close(CloseCode.resumed, 'resumed');
+  }
+
+  /** What a token brings back, once for all who bring it. Never rejects. */
+  async redeem({ id, identity: { principal } }: Connection, token: string): Promise<SavedSession | Fault> {
+    const { tokens, store } = this.options;
+    const claims = await tokens.read(token, principal);
+    if ('code' in claims) return claims;
+    if (claims.session === id) return fault('bad-token', 'it is of this very connection');
+    try {
+      const redeemed = await store.redeem(
+        claims.session,
+        claims.generation,
+        tokenHash(token),
+        principalHash(principal),
+      );
+      return typeof redeemed === 'string' ? REFUSALS[redeemed] : read(redeemed.state);
+    } catch (error) {
+      if (error instanceof RedisFailure) return fault('not-ready', 'Redis does not answer; the token stays good');
+      throw error;
+    }
+  }
+
+  private give(connection: Connection): void {
+    const { store, tokens, clock, limits, random } = this.options;
+    const { id: session, identity } = connection;
+    connection.tokenGeneration += 1;
+    connection.tokenDueMs = clock.nowMs() + limits.resumeRenewMs * (1 - random() / 4);
+    const token = tokens.sign({ session, generation: connection.tokenGeneration }, identity.principal);
+    store.renew(session, connection.tokenGeneration, tokenHash(token), principalHash(identity.principal));
+    connection.tell({ type: 'token', token, lifeMs: limits.resumeLifeMs });
+  }
+}
+
+/** One request for all that have the same wishes: short, and it is read as any request. */
+function saved({ subscriptions, patterns, wishes, watchesInstruments }: Connection): string {
+  const requests = new Map<string, { readonly fields: object; readonly symbols: string[] }>();
+  const add = (fields: object, symbol: string): void => {
+    const key = JSON.stringify(fields);
+    const known = requests.get(key);
+    if (known === undefined) requests.set(key, { fields, symbols: [symbol] });
+    else known.symbols.push(symbol);
+  };
+  for (const { pattern, request } of patterns.values()) {
+    const { op: _op, id: _id, symbols: _symbols, cursor: _cursor, last: _last, ...fields } = request;
+    add(fields, pattern);
+  }
+  for (const { topic, asked, priority, pattern } of subscriptions.values()) {
+    if (pattern !== null) continue;
+    const { channel, symbol, group } = topic;
+    const { depth, intervalMs, mode } = asked;
+    add(
+      {
+        channel,
+        ...(group > 0 && { group }),
+        ...(depth > 0 && { depth }),
+        ...(intervalMs > 0 && { interval: intervalMs }),
+        ...(mode !== 'live' && { mode }),
+        priority,
+      },
+      symbol,
+    );
+  }
+  const all = [...requests.values()].map(({ fields, symbols }) => ({ ...fields, symbols }));
+  return JSON.stringify({ ...wishes, watchesInstruments, subscriptions: all });
+}
+
+/** What does not read as what this version writes is left out: an older gateway may have written less, a newer one more. */
+function read(state: string): SavedSession {
+  if (state === '') return NOTHING_SAVED;
+  const { subscriptions, maxBytesPerSec, topOfBook, watchesInstruments } = JSON.parse(state) as Partial<SavedSession>;
+  const requests = Array.isArray(subscriptions) ? subscriptions : [];
+  return {
+    subscriptions: requests.flatMap((fields: object) => {
+      const request = readRequest({ ...fields, op: 'subscribe', id: 0 });
+      return 'op' in request && request.op === 'subscribe' ? [request] : [];
+    }),
+    maxBytesPerSec: Number.isSafeInteger(maxBytesPerSec) ? maxBytesPerSec! : 0,
+    topOfBook: topOfBook === true,
+    watchesInstruments: watchesInstruments === true,
+  };
+}

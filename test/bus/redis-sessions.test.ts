@@ -1,0 +1,381 @@
+// Holds the sessions on Redis to what the contract of stores can't see: what is written, when and in how many calls; what becomes of it
+// where Redis is away, forgets or has no memory; and the keys that gateways share. The contract: test/sessions/session-store.test.ts.
+
+import { readFileSync } from 'node:fs';
+import { Redis } from 'ioredis';
+import { pack, unpack } from 'msgpackr';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { RedisKeyring } from '../../src/bus/redis-keyring.ts';
+import { sessionKey, signingKey } from '../../src/bus/redis-keys.ts';
+import { RedisLink } from '../../src/bus/redis-link.ts';
+import { principalHash, TokenKeys, Tokens, tokenHash } from '../../src/sessions/token.ts';
+import { startBus, until } from '../redis/bus.ts';
+import { startProxy } from '../redis/proxy.ts';
+import { redisForTests, startRedis } from '../redis/server.ts';
+import { LIMITS, type RedisNode, redisNode, StillClock } from '../sessions/stores.ts';
+
+let shared: Awaited<ReturnType<typeof redisForTests>>;
+let redis: Redis;
+beforeAll(async () => {
+  shared = await redisForTests();
+  redis = new Redis(shared.url);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await shared.close();
+});
+
+const ALICE = principalHash('key:alice');
+const MANY = { ...LIMITS, sessionsMax: 100_000 };
+let prefixes = 0;
+
+function newPrefix(): string {
+  return `${shared.prefix}${++prefixes}`;
+}
+
+async function node(url: string, prefix: string, clock = new StillClock(), limits = MANY): Promise<RedisNode> {
+  const made = await redisNode(url, prefix, clock, limits);
+  onTestFinished(() => made.close());
+  return made;
+}
+
+function begin({ store }: RedisNode, session: string, state?: string, generation = 1): void {
+  store.renew(session, generation, hash(session, generation), ALICE);
+  if (state !== undefined) store.changed(session, () => state);
+}
+
+const hash = (session: string, generation: number): string => tokenHash(`${session} ${generation}`);
+const redeem = ({ store }: RedisNode, session: string, generation = 1): ReturnType<typeof store.redeem> =>
+  store.redeem(session, generation, hash(session, generation), ALICE);
+const names = (count: number): string[] => Array.from({ length: count }, (_, i) => `s${i}`);
+
+describe('what is written', () => {
+  test('is a record as documented, and one that was taken keeps nothing but that', async () => {
+    const prefix = newPrefix();
+    const own = await node(shared.url, prefix);
+    begin(own, 'a', '{"x":1}');
+    begin(own, 'a', undefined, 2);
+    await own.store.settle();
+    const page = readFileSync(new URL('../../proto/redis.md', import.meta.url), 'utf8');
+    const [, table = ''] = /\| Element \| Meaning \|\n\|---\|---\|\n([\s\S]*?)\n\n/.exec(page) ?? [];
+    const elements = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name!);
+    const record = async (): Promise<unknown[]> =>
+      unpack((await redis.getBuffer(sessionKey(prefix, 'a')))!) as unknown[];
+    const values = { format: 1, generation: 2, principal: ALICE, over: 0 };
+    const rest = { token: hash('a', 2), former: hash('a', 1), state: '{"x":1}' };
+    expect(elements).toEqual(Object.keys({ ...values, ...rest }));
+    expect(await record()).toEqual(Object.values({ ...values, ...rest }));
+    await redeem(own, 'a', 2);
+    expect(await record()).toEqual(Object.values({ ...values, over: 1 }));
+  });
+
+  test('outlives a gateway that says nothing any more, with the state of a quarter of a second before', async () => {
+    const prefix = newPrefix();
+    const [killed, other] = await Promise.all([node(shared.url, prefix), node(shared.url, prefix)]);
+    begin(killed, 'a', '{"x":1}');
+    await until(() => killed.store.counters.written === 1);
+    killed.store.changed('a', () => '{"x":2}');
+    await until(() => killed.store.counters.written === 2);
+    await killed.close();
+    expect(await redeem(other, 'a')).toEqual({ state: '{"x":2}', generation: 1 });
+  });
+
+  test('is written in few calls, and a state once, however often it changed', async () => {
+    const own = await node(shared.url, newPrefix());
+    let asked = 0;
+    for (const session of names(1_000)) begin(own, session);
+    await own.store.settle();
+    expect(own.store.counters).toMatchObject({ written: 1_000, calls: Math.ceil(1_000 / 64) });
+    for (let i = 0; i < 100; i++) {
+      own.store.changed('s1', () => {
+        asked += 1;
+        return `{"i":${i}}`;
+      });
+    }
+    await until(() => own.store.counters.written > 1_000);
+    expect(asked).toBe(1);
+    expect(own.store.counters).toMatchObject({ written: 1_001 });
+    expect(await redeem(own, 's1')).toMatchObject({ state: '{"i":99}' });
+  });
+
+  test('is little in one call where states are long', async () => {
+    const limits = { ...MANY, stateBytesMax: 65_536 };
+    const own = await node(shared.url, newPrefix(), new StillClock(), limits);
+    for (const session of names(16)) begin(own, session, 'x'.repeat(65_536));
+    await own.store.settle();
+    expect(own.store.counters).toMatchObject({ written: 16, calls: 4 });
+  });
+
+  test('is found by whoever comes back to the gateway where it was not yet written', async () => {
+    const own = await node(shared.url, newPrefix());
+    begin(own, 'a', '{"x":1}');
+    own.store.release('a');
+    expect(await redeem(own, 'a')).toEqual({ state: '{"x":1}', generation: 1 });
+  });
+
+  test('is left alone where a newer version wrote it', async () => {
+    const prefix = newPrefix();
+    const own = await node(shared.url, prefix);
+    const newer = pack([2, 'whatever']);
+    await redis.set(sessionKey(prefix, 'a'), newer);
+    begin(own, 'a', '{"x":1}');
+    await own.store.settle();
+    await expect(redeem(own, 'a')).rejects.toMatchObject({ name: 'RedisFailure', outcome: 'refused' });
+    expect(await redis.getBuffer(sessionKey(prefix, 'a'))).toEqual(newer);
+    expect(own.store.counters.failed).toBe(1);
+    expect(`${own.errors[0]}`).toContain('other-format');
+    expect(own.store.ready).toBe(false);
+  });
+});
+
+describe('where Redis is away', () => {
+  test('what was said is counted and written when it is there again, and who comes back is told to wait', async () => {
+    const prefix = newPrefix();
+    const proxy = await startProxy(Number(new URL(shared.url).port));
+    onTestFinished(() => proxy.close());
+    const clock = new StillClock();
+    const [own, other] = await Promise.all([node(proxy.url, prefix, clock), node(shared.url, prefix, clock)]);
+    begin(own, 'held', '{"x":1}');
+    begin(own, 'ended', '{"y":1}');
+    await own.store.settle();
+    proxy.refuse(true);
+    proxy.cut();
+    await until(() => !own.store.ready);
+    begin(own, 'held', '{"x":2}', 2);
+    begin(own, 'begun', '{"z":1}');
+    own.store.changed('ended', () => '{"y":2}');
+    own.store.release('ended');
+    await expect(redeem(own, 'held')).rejects.toMatchObject({ name: 'RedisFailure', outcome: 'unsent' });
+    // The life of the one that is over goes by meanwhile.
+    clock.pass(LIMITS.lifeMs - 30_000);
+    proxy.refuse(false);
+    await until(() => own.store.ready);
+    await own.store.settle();
+    expect(await redis.pttl(sessionKey(prefix, 'ended'))).toBeLessThanOrEqual(30_000 + 60_000);
+    expect(await redeem(other, 'held', 2)).toEqual({ state: '{"x":2}', generation: 2 });
+    expect(await redeem(other, 'begun')).toEqual({ state: '{"z":1}', generation: 1 });
+    expect(await redeem(other, 'ended')).toEqual({ state: '{"y":2}', generation: 1 });
+    expect(own.errors).toEqual([]);
+  });
+
+  test('calls that fail under way are made again, and nothing of them comes after what was said since', async () => {
+    const prefix = newPrefix();
+    const proxy = await startProxy(Number(new URL(shared.url).port));
+    onTestFinished(() => proxy.close());
+    const [own, other] = await Promise.all([node(proxy.url, prefix), node(shared.url, prefix)]);
+    proxy.swallow();
+    for (const session of names(100)) begin(own, session, `{"of":"${session}"}`);
+    const settled = own.store.settle();
+    for (const session of names(50)) own.store.release(session);
+    proxy.refuse(true);
+    proxy.cut();
+    await settled;
+    expect(own.store.counters.failed).toBeGreaterThanOrEqual(100);
+    proxy.heal();
+    proxy.refuse(false);
+    await until(() => own.store.ready);
+    await own.store.settle();
+    const [ended, held] = await Promise.all(['s1', 's99'].map((session) => redis.pttl(sessionKey(prefix, session))));
+    expect(ended).toBeLessThanOrEqual(LIMITS.lifeMs + 60_000);
+    expect(held).toBeGreaterThan(LIMITS.lifeMs + 60_000);
+    for (const session of names(100)) {
+      expect(await redeem(other, session)).toEqual({ state: `{"of":"${session}"}`, generation: 1 });
+    }
+  });
+
+  test('in silence, who comes back is told so in bounded time', async () => {
+    const server = await startRedis();
+    onTestFinished(() => server.close());
+    const own = await node(server.url, 'p');
+    begin(own, 'a');
+    await own.store.settle();
+    server.pause();
+    await expect(redeem(own, 'a')).rejects.toMatchObject({ name: 'RedisFailure', outcome: 'unknown' });
+    server.resume();
+  });
+
+  test('sessions that come and go meanwhile take no more room than others', async () => {
+    const proxy = await startProxy(Number(new URL(shared.url).port));
+    onTestFinished(() => proxy.close());
+    const prefix = newPrefix();
+    const own = await node(proxy.url, prefix, new StillClock(), LIMITS);
+    proxy.refuse(true);
+    proxy.cut();
+    await until(() => !own.store.ready);
+    for (const session of names(5_000)) {
+      begin(own, session, '{}');
+      own.store.release(session);
+    }
+    proxy.refuse(false);
+    await until(() => own.store.ready);
+    await own.store.settle();
+    expect(own.store.counters.written).toBe(LIMITS.sessionsMax);
+    expect(await redis.keys(`${prefix}:{session:*`)).toHaveLength(LIMITS.sessionsMax);
+  });
+});
+
+describe('where Redis forgets', () => {
+  test('another server is told of all that are connected, with their states', async () => {
+    const server = await startRedis();
+    onTestFinished(() => server.close());
+    const [own, other] = await Promise.all([node(server.url, 'p'), node(server.url, 'p')]);
+    for (const session of names(200)) begin(own, session, `{"of":"${session}"}`);
+    await own.store.settle();
+    await server.kill();
+    await until(() => !own.store.ready);
+    await server.restart();
+    await until(() => own.store.ready && other.store.ready);
+    await own.store.settle();
+    for (const session of names(200)) {
+      expect(await redeem(other, session)).toEqual({ state: `{"of":"${session}"}`, generation: 1 });
+    }
+  });
+
+  test('the next renewal brings back a record, and then its state', async () => {
+    const prefix = newPrefix();
+    const [own, other] = await Promise.all([node(shared.url, prefix), node(shared.url, prefix)]);
+    begin(own, 'a', '{"x":1}');
+    await own.store.settle();
+    await redis.del(sessionKey(prefix, 'a'));
+    begin(own, 'a', undefined, 2);
+    await own.store.settle();
+    // The answer said that it was not there.
+    await own.store.settle();
+    expect(await redeem(other, 'a', 1)).toEqual({ state: '{"x":1}', generation: 2 });
+  });
+});
+
+test('a Redis without memory refuses records, which are written later; who comes back is let in all the same', async () => {
+  const server = await startRedis();
+  onTestFinished(() => server.close());
+  const clock = new StillClock();
+  const own = await node(server.url, 'p', clock);
+  begin(own, 'a', '{"x":1}');
+  await own.store.settle();
+  await server.command('CONFIG', 'SET', 'maxmemory', '1');
+  begin(own, 'b', '{"y":1}');
+  await own.store.settle();
+  expect(own.store.counters.failed).toBe(1);
+  expect(own.errors.map(String)).toEqual([expect.stringContaining('OOM')]);
+  expect(await redeem(own, 'a')).toEqual({ state: '{"x":1}', generation: 1 });
+  expect(await redeem(own, 'a')).toBe('used');
+  await server.command('CONFIG', 'SET', 'maxmemory', '0');
+  // It is left alone for a while.
+  await own.store.settle();
+  expect(await redeem(own, 'b')).toBe('unknown');
+  clock.pass(5_000);
+  await own.store.settle();
+  expect(await redeem(own, 'b')).toEqual({ state: '{"y":1}', generation: 1 });
+});
+
+describe('the keys that gateways share', () => {
+  const CLAIMS = { session: 'a', generation: 1 };
+  const DAY_MS = 86_400_000;
+
+  interface Holder {
+    readonly tokens: Tokens;
+    readonly keyring: RedisKeyring;
+    readonly errors: unknown[];
+    close(): Promise<void>;
+  }
+
+  /** A gateway with keys; it looks when the test says so. */
+  async function holder(prefix: string, clock = new StillClock()): Promise<Holder> {
+    const port = new RedisLink({ url: shared.url, onTrouble: () => {} });
+    const errors: unknown[] = [];
+    const keys: TokenKeys = new TokenKeys(TokenKeys.random(), () => keyring.seek());
+    const keyring: RedisKeyring = new RedisKeyring({
+      port,
+      clock,
+      prefix,
+      newKey: () => TokenKeys.random(),
+      current: () => keys.currentText,
+      onKeys: (text) => keys.rotate(text),
+      onError: (error) => errors.push(error),
+    });
+    const started = await startBus({ url: shared.url, prefix, port });
+    onTestFinished(() => started.close());
+    started.bus.invite(keyring);
+    await until(() => keyring.known || errors.length > 0);
+    return { tokens: new Tokens(keys), keyring, errors, close: () => started.close() };
+  }
+
+  /** As if the newest key had been made that long ago. */
+  async function age(prefix: string, ms: number): Promise<void> {
+    const [seconds] = await redis.time();
+    await redis.hset(signingKey(prefix), 'madeMs', Number(seconds) * 1_000 - ms);
+  }
+
+  test('are those of the first of them', async () => {
+    const prefix = newPrefix();
+    const [one, two] = await Promise.all([holder(prefix), holder(prefix)]);
+    expect(one.tokens.keys.current).toEqual(two.tokens.keys.current);
+    expect(await two.tokens.read(one.tokens.sign(CLAIMS, 'p'), 'p')).toEqual(CLAIMS);
+  });
+
+  test('change once a day; a new one is known before it signs, and the last three verify', async () => {
+    const prefix = newPrefix();
+    const clock = new StillClock();
+    const own = await holder(prefix, clock);
+    const look = async (): Promise<string> => {
+      clock.pass(1_000);
+      await own.keyring.seek();
+      return own.tokens.keys.current.id;
+    };
+    const given = [own.tokens.sign(CLAIMS, 'p')];
+    const ids = [own.tokens.keys.current.id];
+    for (let day = 1; day <= 3; day++) {
+      await age(prefix, DAY_MS - 10_000);
+      expect(await look()).toBe(ids.at(-1));
+      await age(prefix, DAY_MS + 10_000);
+      expect(await look()).toBe(ids.at(-1));
+      await age(prefix, 600_000);
+      ids.push(await look());
+      given.push(own.tokens.sign(CLAIMS, 'p'));
+    }
+    expect(new Set(ids).size).toBe(4);
+    const read = await Promise.all(given.map((token) => own.tokens.read(token, 'p')));
+    expect(read).toEqual([expect.objectContaining({ code: 'bad-token' }), CLAIMS, CLAIMS, CLAIMS]);
+    expect(own.errors).toEqual([]);
+  });
+
+  test('are learned when a token names one that is not known', async () => {
+    const prefix = newPrefix();
+    const clock = new StillClock();
+    const own = await holder(prefix, clock);
+    const foreign = TokenKeys.random();
+    await redis.hset(signingKey(prefix), 'keys', `${foreign},${own.tokens.keys.currentText}`);
+    const token = new Tokens(new TokenKeys(foreign)).sign(CLAIMS, 'p');
+    // It looked a moment ago.
+    expect(await own.tokens.read(token, 'p')).toMatchObject({ code: 'bad-token' });
+    clock.pass(1_000);
+    expect(await own.tokens.read(token, 'p')).toEqual(CLAIMS);
+  });
+
+  test('are the same as before where Redis has lost them', async () => {
+    const prefix = newPrefix();
+    const clock = new StillClock();
+    const [one, two] = [await holder(prefix, clock), await holder(prefix, clock)];
+    const { id } = one.tokens.keys.current;
+    await redis.del(signingKey(prefix));
+    clock.pass(1_000);
+    await Promise.all([two.keyring.seek(), one.keyring.seek()]);
+    expect([one, two].map(({ tokens }) => tokens.keys.current.id)).toEqual([id, id]);
+  });
+
+  test('stay as they are where what Redis holds makes no sense', async () => {
+    const prefix = newPrefix();
+    const clock = new StillClock();
+    const own = await holder(prefix, clock);
+    const { id } = own.tokens.keys.current;
+    await redis.hset(signingKey(prefix), 'keys', 'nonsense');
+    clock.pass(1_000);
+    await own.keyring.seek();
+    expect(own.tokens.keys.current.id).toBe(id);
+    expect(own.errors).toHaveLength(1);
+    await redis.hset(signingKey(prefix), 'format', '2');
+    clock.pass(1_000);
+    await own.keyring.seek();
+    expect(`${own.errors[1]}`).toContain('other-format');
+  });
+});
