@@ -11,8 +11,9 @@ if held[4] == 1 then return {'used'} end
 local generation = held[2]
 if asked < generation - 1 then return {'superseded'} end
 if redis.call('PTTL', key) <= tonumber(ARGV[6]) then return {'expired'} end
+-- A newer one than the newest is equal to neither.
 local token = asked == generation and held[5] or held[6]
-if asked > generation or token ~= ARGV[3] then return {'unknown'} end
+if token ~= ARGV[3] then return {'unknown'} end
 -- First the deletion: a Redis without memory takes what follows one.
 redis.call('DEL', key)
 redis.call('SET', key, cmsgpack.pack({1, generation, held[3], 1}), 'PX', ARGV[5])

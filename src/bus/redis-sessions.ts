@@ -133,7 +133,7 @@ export class RedisSessions implements SessionStore, RedisGuest {
       known.token = tokenHash;
       known.generation = generation;
       this.write(session, { known, what: 'held' });
-    } else if (generation === 1 && this.makeRoom()) {
+    } else if (generation === 1 && this.over.get(session) === undefined && this.makeRoom()) {
       const begun = new Known(principalHash, generation, tokenHash);
       this.connected.set(session, begun);
       this.write(session, { known: begun, what: 'held' });
@@ -279,12 +279,12 @@ export class RedisSessions implements SessionStore, RedisGuest {
     this.figures.written += sent.length;
     for (const [i, { session, known, change }] of sent.entries()) {
       const answer = integerOf(answers[i]);
-      const isLost = answer === 2 && known.recorded;
       known.recorded = true;
       if (change !== null) known.written = change;
       if (this.connected.get(session) !== known) continue;
       if (answer === 0) this.taken(session);
-      else if (isLost && change === null && known.state !== null) this.rewrite(session, known);
+      // It was lost, and what of it had been written with it.
+      else if (answer === 2 && change === null && known.state !== null) this.rewrite(session, known);
     }
   }
 

@@ -1,25 +1,24 @@
 // Owns a client: one connection at a time to one of several gateways, and its subscriptions, which outlive connections.
 // Users make one with `connect`. Invariant: until `close`, or a close code that says so, it comes back by itself; no subscription is lost.
 
-import { CloseCode } from '../protocol/errors.ts';
 import {
   type AckFrame,
-  type Channel,
   type ErrorFrame,
   type PongFrame,
   PROTOCOL_VERSION,
   type RefusedFrame,
   type WelcomeFrame,
 } from '../protocol/frames.ts';
-import { jsonCodec, msgpackCodec, type NamedCodec } from './codecs.ts';
-import { type Backoff, Endpoints } from './endpoints.ts';
+import { msgpackCodec, type NamedCodec } from './codecs.ts';
+import { Endpoints } from './endpoints.ts';
 import { ownError, refusalOf, type TickwireError } from './error.ts';
 import { type ClientEvents, type ClientState, Emitter, type Lag, type TopicName } from './events.ts';
-import type { Held, StreamHandlers } from './held.ts';
+import type { StreamHandlers } from './held.ts';
 import { NO_LAG } from './lag.ts';
 import { Link } from './link.ts';
+import type { ClientCounters, ClientOptions, Request } from './options.ts';
 import { Requests } from './requests.ts';
-import { type Credential, type Identity, Session } from './session.ts';
+import { type Identity, Session } from './session.ts';
 import { bookState, quoteState, statusState } from './state.ts';
 import { StateLine } from './state-line.ts';
 import type { ClientStream } from './stream.ts';
@@ -37,43 +36,8 @@ import { type Timer, timer } from './timer.ts';
 import { TradeLine } from './trade-line.ts';
 import { defaultWebSocket, type WebSocketConstructor } from './transport.ts';
 
-/** How to connect; all of it is optional. */
-export interface ClientOptions {
-  /** Default `msgpack`; `json` is for looking at the wire. */
-  readonly codec?: 'msgpack' | 'json';
-  readonly reconnect?: Backoff;
-  /**
-   * Who the client is: an API key or a JWT. A function is asked before each connection, and again before what it gave runs out; where
-   * it fails, that is an `error` event, and it is asked again later. Default: none, the client is anonymous.
-   */
-  readonly credential?: Credential;
-  /** Default: the global one; in Node that of the package ws. */
-  readonly WebSocket?: WebSocketConstructor;
-  /** Numbers from 0 to below 1 for the delays; default Math.random. */
-  readonly random?: () => number;
-}
-
-/** Requests that are not subscriptions, as in proto/frames.md. */
-export type Request =
-  | { readonly op: 'instruments'; readonly watch?: boolean }
-  | { readonly op: 'limit'; readonly maxBytesPerSec?: number; readonly topOfBook?: boolean }
-  | { readonly op: 'resync'; readonly channel: Channel; readonly symbols: readonly string[]; readonly group?: number }
-  | { readonly op: 'demo'; readonly stallMs: number }
-  | { readonly op: 'ping' };
-
-/** What happened on this client since it was made; all of them only grow. What became of updates is summed over all subscriptions. */
-export interface ClientCounters extends Readonly<Record<keyof Held['counters'], number>> {
-  /** Connections that stood after the first one. */
-  readonly reconnects: number;
-  readonly messages: number;
-  readonly bytes: number;
-  /** Gap events. */
-  readonly gaps: number;
-  /** Trades that were dropped because their loop was too slow. */
-  readonly overflowed: number;
-}
-
-/** Close codes from here on say that coming back does not help. */
+/** The credential has run out; and from here on close codes say that coming back does not help. */
+const EXPIRED = 4005;
 const FOR_GOOD = 4500;
 /** Refusals that concern one gateway, not what the client is. */
 const FULL: readonly string[] = ['too-many-connections', 'busy', 'draining'];
@@ -108,11 +72,12 @@ export class Client {
   private refusal: TickwireError | null = null;
 
   /** @internal */
-  constructor(urls: string | readonly string[], options: ClientOptions) {
+  constructor(urls: string | readonly string[], options: ClientOptions, json?: NamedCodec) {
     const { codec = 'msgpack', reconnect = {}, random = Math.random } = options;
-    if (codec !== 'msgpack' && codec !== 'json') throw ownError('bad-option', 'codec is msgpack or json');
+    const known = { msgpack: msgpackCodec, json }[codec];
+    if (known === undefined) throw ownError('bad-option', 'codec is msgpack, or in Node json');
     this.Socket = options.WebSocket ?? defaultWebSocket();
-    this.codec = codec === 'json' ? jsonCodec : msgpackCodec;
+    this.codec = known;
     this.endpoints = new Endpoints(urls, reconnect, random);
     const release = ({ channel, symbol, group }: TopicName) => this.stream?.release(channel, symbol, group);
     const receivedUs = () => this.link!.receivedUs;
@@ -332,10 +297,9 @@ export class Client {
   private lost(link: Link, code: number, reason: string): void {
     const { endpoints } = this;
     const why = `${code === 1006 ? 'lost' : `close code ${code}`}${reason === '' ? '' : `: ${reason}`}`;
-    const expired = code === CloseCode.expired;
+    const expired = code === EXPIRED;
     if (code >= FOR_GOOD || (expired && !this.session.renews)) {
-      const own = code === CloseCode.unsupportedProtocol ? 'unsupported-protocol' : 'closed-for-good';
-      return this.finish(this.refusal ?? ownError(own, why));
+      return this.finish(this.refusal ?? ownError('closed-for-good', why));
     }
     if (link.lasted) endpoints.lasted();
     const hurries = expired || (link === this.link && this.leaving);

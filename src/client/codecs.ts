@@ -1,9 +1,8 @@
-// Owns the client's half of the codecs: it decodes frames, and writes no frames but requests. The stream and the client use it.
+// Owns the client's half of a codec: it decodes frames, and writes no frames but requests. The stream and the client use it.
 // Invariant: nothing that only a gateway needs gets into a browser's bundle.
 
 import type { Decoder } from '../protocol/codec.ts';
-import { SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK } from '../protocol/frames.ts';
-import { JsonDecoder } from '../protocol/json.ts';
+import { SUBPROTOCOL_MSGPACK } from '../protocol/frames.ts';
 import { MsgpackDecoder } from '../protocol/msgpack-decoder.ts';
 
 /** What a stream needs of a codec. */
@@ -24,11 +23,4 @@ export const msgpackCodec: NamedCodec = {
   subprotocol: SUBPROTOCOL_MSGPACK,
   binary: true,
   decoder: () => new MsgpackDecoder(),
-};
-
-/** JSON, for subprotocol `tickwire.v1.json`. */
-export const jsonCodec: NamedCodec = {
-  subprotocol: SUBPROTOCOL_JSON,
-  binary: false,
-  decoder: () => new JsonDecoder(),
 };

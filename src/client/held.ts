@@ -1,5 +1,5 @@
 // Owns the shapes around the stream: what it holds of a topic, what it is asked for, whom it tells.
-// The stream fills them, its users read them. Invariant: types alone; nothing here exists at run time.
+// The stream fills them, its users read them. Invariant: what is made of them here changes nothing of what is held.
 
 import type {
   AckFrame,
@@ -126,6 +126,22 @@ export interface StreamHandlers {
   instrument?(frame: InstrumentFrame): void;
   /** The client found a hole or a wrong checksum and has asked for a fresh start. */
   resync?(held: Held, reason: 'hole' | 'checksum'): void;
+}
+
+/** Where the client stands in a topic; undefined where it has nothing to continue from. */
+export function cursorOf({
+  topic,
+  seq,
+  valid,
+  book,
+}: Held): { epoch: number; seq: number; depth?: number } | undefined {
+  if (!valid) return undefined;
+  return { epoch: topic.epoch, seq, ...(book === null ? {} : { depth: book.depth }) };
+}
+
+/** Only grouped books name their group. */
+export function grouping(group: number): { readonly group?: number } {
+  return group === 0 ? {} : { group };
 }
 
 /** Of a topic of which nothing has come yet. */

@@ -6,8 +6,8 @@ export { DecodeError, type Decoder } from '../protocol/codec.ts';
 export { type DecimalFault, formatDecimal, parseDecimal } from '../protocol/decimal.ts';
 export type * from '../protocol/frames.ts';
 export { SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK } from '../protocol/frames.ts';
-export { Client, type ClientCounters, type ClientOptions, connect, type Request } from './client.ts';
-export { type ClientCodec, jsonCodec, msgpackCodec, type NamedCodec } from './codecs.ts';
+export { Client, connect } from './client.ts';
+export { type ClientCodec, msgpackCodec, type NamedCodec } from './codecs.ts';
 export type { Backoff } from './endpoints.ts';
 export { type ClientErrorCode, TickwireError } from './error.ts';
 export type {
@@ -27,6 +27,7 @@ export type {
   TopicName,
 } from './events.ts';
 export { type Applied, type BookCounters, LocalBook } from './local-book.ts';
+export type { ClientCounters, ClientOptions, Request } from './options.ts';
 export type { Credential, Identity } from './session.ts';
 export type { BookState, Described, Health, Level, QuoteState, StatusState, Trade } from './state.ts';
 export { ClientStream, type Held, type StreamHandlers, type SubscribeOptions } from './stream.ts';

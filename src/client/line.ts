@@ -5,7 +5,7 @@ import { formatDecimal } from '../protocol/decimal.ts';
 import type { Accepted, Channel, ChannelFrame, ResetFrame } from '../protocol/frames.ts';
 import { ownError, type TickwireError } from './error.ts';
 import type { HealEvent, TopicName } from './events.ts';
-import { type Held, noCounters, type SubscribeOptions } from './held.ts';
+import { cursorOf, type Held, noCounters, type SubscribeOptions } from './held.ts';
 import type { Counters } from './subscription.ts';
 
 export type LineWishes = Omit<SubscribeOptions, 'cursor'>;
@@ -102,11 +102,8 @@ export abstract class Line {
   }
 
   /** Where it stands from an earlier connection; undefined where it has nothing to continue from. */
-  cursor(): { epoch: number; seq: number; depth?: number } | undefined {
-    const { held } = this;
-    if (this.granted || held === null || !held.valid) return undefined;
-    const { epoch } = held.topic;
-    return held.book === null ? { epoch, seq: held.seq } : { epoch, seq: held.seq, depth: held.book.depth };
+  cursor(): ReturnType<typeof cursorOf> {
+    return this.granted || this.held === null ? undefined : cursorOf(this.held);
   }
 
   grant(accepted: Accepted, wishes: LineWishes): void {

@@ -49,7 +49,10 @@ export class Requests {
   /** The connection is lost; with `error` for good. */
   lose(error?: TickwireError): void {
     this.stream = null;
-    const lost = [...this.waiting.values(), ...(error === undefined ? [] : this.offline.splice(0).map(answerOf))];
+    const lost = [
+      ...this.waiting.values(),
+      ...(error === undefined ? [] : this.offline.splice(0).map(({ answer }) => answer)),
+    ];
     this.waiting.clear();
     for (const answer of lost) answer.failed(error ?? ownError('connection-lost'));
   }
@@ -68,8 +71,4 @@ export class Requests {
     this.waiting.delete(id);
     return answer;
   }
-}
-
-function answerOf({ answer }: { readonly answer: Answer }): Answer {
-  return answer;
 }

@@ -7,7 +7,6 @@ import {
   type AckFrame,
   type BookFrame,
   type Channel,
-  type Depth,
   type Frame,
   type PartFrame,
   type QuoteFrame,
@@ -17,7 +16,7 @@ import {
   topicName,
 } from '../protocol/frames.ts';
 import type { ClientCodec } from './codecs.ts';
-import { type Held, noCounters, type StreamHandlers, type SubscribeOptions } from './held.ts';
+import { cursorOf, grouping, type Held, noCounters, type StreamHandlers, type SubscribeOptions } from './held.ts';
 import { LocalBook } from './local-book.ts';
 import { packed } from './packer.ts';
 
@@ -29,6 +28,8 @@ export class ClientStream {
   private readonly byName = new Map<string, Held>();
   /** What unsubscribe requests that were not answered yet name, by their ids. */
   private readonly leaving = new Map<number, readonly string[]>();
+  /** What resync requests that were not answered yet are about, by their ids. */
+  private readonly doubted = new Map<number | null, Held>();
   private readonly carried = new Map<string, Held>();
   private readonly decoder: Decoder;
   private nextId = 1;
@@ -61,9 +62,7 @@ export class ClientStream {
   /** Where the client stands in a topic, announced or only carried, to be brought along in `SubscribeOptions.cursor`. */
   cursor(channel: Channel, symbol: string, group = 0): { epoch: number; seq: number; depth?: number } | undefined {
     const held = this.find(channel, symbol, group) ?? this.carried.get(topicName(channel, symbol, group));
-    if (held === undefined || !held.valid) return undefined;
-    const { epoch } = held.topic;
-    return held.book === null ? { epoch, seq: held.seq } : { epoch, seq: held.seq, depth: held.book.depth as Depth };
+    return held && cursorOf(held);
   }
 
   /** Subscribes, or changes a subscription. @returns the request's id, which the ack repeats. */
@@ -73,7 +72,7 @@ export class ClientStream {
 
   /** Ends subscriptions. @returns the request's id. */
   unsubscribe(channel: Channel, symbols: readonly string[], group = 0): number {
-    const id = this.request({ op: 'unsubscribe', channel, symbols, ...(group === 0 ? {} : { group }) });
+    const id = this.request({ op: 'unsubscribe', channel, symbols, ...grouping(group) });
     this.leaving.set(
       id,
       symbols.map((symbol) => topicName(channel, symbol, group)),
@@ -83,7 +82,7 @@ export class ClientStream {
 
   /** Asks for a fresh start of what the client doubts. */
   resync(channel: Channel, symbols: readonly string[], group = 0): number {
-    return this.request({ op: 'resync', channel, symbols, ...(group === 0 ? {} : { group }) });
+    return this.request({ op: 'resync', channel, symbols, ...grouping(group) });
   }
 
   /** Asks for all instruments; with `watch` also for their changes from now on. */
@@ -139,6 +138,8 @@ export class ClientStream {
         return this.announced(frame);
       case 'time':
         return;
+      case 'error':
+        this.stillDoubted(frame.id);
     }
     // What is of no topic changes nothing that is held.
     if (!('topic' in frame)) return this.handlers[frame.type]?.(frame as never);
@@ -214,7 +215,15 @@ export class ClientStream {
     this.handlers.topic?.(held);
   }
 
+  /** The resync was refused, as one of too many requests: the next frame is reason for another. */
+  private stillDoubted(id: number | null): void {
+    const held = this.doubted.get(id);
+    if (held !== undefined) held.awaitsReset = false;
+    this.doubted.delete(id);
+  }
+
   private acknowledged(frame: AckFrame): void {
+    this.doubted.delete(frame.id);
     if (frame.op === 'unsubscribe') {
       // Until now the topic may have been announced, and have continued from what was carried.
       for (const name of this.leaving.get(frame.id) ?? []) this.carried.delete(name);
@@ -308,7 +317,7 @@ export class ClientStream {
     held.valid = false;
     held.seq = 0;
     held.book?.reset();
-    this.resync(held.topic.channel, [held.topic.symbol], held.topic.group);
+    this.doubted.set(this.resync(held.topic.channel, [held.topic.symbol], held.topic.group), held);
     this.handlers.resync?.(held, reason);
   }
 }

@@ -5,7 +5,7 @@ import { type AckFrame, type ChannelFrame, topicName, type WelcomeFrame } from '
 import type { Endpoints } from './endpoints.ts';
 import { ownError, refusalOf, type TickwireError } from './error.ts';
 import type { ClientEvents, Emitter, HealEvent, TopicName } from './events.ts';
-import { type Held, noCounters, type StreamHandlers } from './held.ts';
+import { grouping, type Held, noCounters, type StreamHandlers } from './held.ts';
 import type { Desk, Line, LineWishes } from './line.ts';
 import type { Requests } from './requests.ts';
 
@@ -244,11 +244,6 @@ function nameOf({ channel, symbol, group = 0 }: TopicName): TopicName {
 
 function keyOf({ channel, symbol, group }: TopicName): string {
   return topicName(channel, symbol, group);
-}
-
-/** Only grouped books name it. */
-function grouping(group: number): { readonly group?: number } {
-  return group === 0 ? {} : { group };
 }
 
 /** Lines of equal wishes can share a request. */

@@ -13,9 +13,10 @@ import type { Codec } from '../protocol/codec.ts';
 import { CloseCode, fault } from '../protocol/errors.ts';
 import type { Access, Identity } from '../sessions/access.ts';
 import { Admission } from '../sessions/admission.ts';
-import { Connection, type ConnectionOptions } from '../sessions/connection.ts';
+import type { Connection } from '../sessions/connection.ts';
 import { Continuity } from '../sessions/continuity.ts';
 import { connectionCounters } from '../sessions/counters.ts';
+import { ConnectionPool } from '../sessions/pool.ts';
 import { beginPulse, pingNumber } from '../sessions/pulse.ts';
 import { Sessions } from '../sessions/session.ts';
 import type { Tokens } from '../sessions/token.ts';
@@ -53,6 +54,7 @@ export class Clients implements StreamHandlers<Client> {
   private readonly sessions: Sessions;
   private readonly continuity: Continuity;
   private readonly door: Door;
+  private readonly pool: ConnectionPool;
   private drain_: Drain | null = null;
 
   constructor(private readonly options: ClientsOptions) {
@@ -73,6 +75,14 @@ export class Clients implements StreamHandlers<Client> {
       admit: (socket, codec, peer, identity) => this.admit(socket, codec, peer, identity),
       receive: (connection, message, binary) => this.message(connection, message, binary),
       changed: (connection, before) => this.changed(connection, before),
+    });
+    this.pool = new ConnectionPool({
+      ...{ flush, topics, clock, timers },
+      limits: settings,
+      counters: this.counters,
+      onClose: ({ id, address }, code, reason) =>
+        logger.info({ connection: id, address, code, reason }, 'closed a connection'),
+      onEnd: (connection) => this.ended(connection),
     });
     instruments.watch((event) => this.sessions.instrumentChanged(this.connections, event));
     sets.watch((name) => this.sessions.setChanged(this.connections, name));
@@ -113,6 +123,7 @@ export class Clients implements StreamHandlers<Client> {
     if (client instanceof Guest) client.close();
     this.guard(client, (connection) => {
       connection.shut();
+      this.pool.giveBack(connection);
       this.options.logger.debug({ connection: connection.id }, 'disconnected');
     });
   }
@@ -141,15 +152,8 @@ export class Clients implements StreamHandlers<Client> {
   }
 
   private admit(socket: Socket, codec: Codec, { address }: Peer, identity: Identity): Connection {
-    const { flush, topics, clock, timers, settings, logger } = this.options;
-    const connection = new Connection({
-      id: randomBytes(8).toString('hex'),
-      ...{ socket, codec, flush, topics, clock, timers, address },
-      limits: settings,
-      counters: this.counters,
-      onClose: this.onClose,
-      onEnd: this.onEnd,
-    });
+    const { clock, logger } = this.options;
+    const connection = this.pool.take({ id: randomBytes(8).toString('hex'), socket, codec, address });
     connection.identify(identity, clock.nowMs(), clock.nowUs() / 1_000);
     this.connections.add(connection);
     logger.debug({ connection: connection.id, address, codec: codec.name, principal: identity.principal }, 'connected');
@@ -157,16 +161,12 @@ export class Clients implements StreamHandlers<Client> {
     return connection;
   }
 
-  private readonly onClose: NonNullable<ConnectionOptions['onClose']> = ({ id, address }, code, reason) => {
-    this.options.logger.info({ connection: id, address, code, reason }, 'closed a connection');
-  };
-
   /** Whoever ended it. */
-  private readonly onEnd = (connection: Connection): void => {
+  private ended(connection: Connection): void {
     this.connections.delete(connection);
     this.continuity.end(connection);
     this.door.left(connection);
-  };
+  }
 
   private changed(connection: Connection, before: Identity): void {
     if (before.principal !== connection.identity.principal) this.continuity.changeHands(connection);

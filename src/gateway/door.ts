@@ -75,9 +75,10 @@ export class Door {
   /** Takes a credential on an open connection: a fresh one of the same principal, or the first one. @returns why not, or null. */
   async authenticate(connection: Connection, credential: string): Promise<Fault | null> {
     const { access, admission } = this.options;
+    const { generation } = connection;
     const identity = await access.authenticate(credential);
     if ('code' in identity) return identity;
-    if (connection.closed) return null;
+    if (connection.generation !== generation) return null;
     const before = connection.identity;
     if (isCounted(before)) {
       if (identity.principal !== before.principal)

@@ -18,6 +18,7 @@ export interface DrainOptions {
 /** What a client has to connect elsewhere before its old connection is closed. */
 const MOVE_MS = 2_000;
 const STEP_MS = 50;
+const GOING = 'the gateway stops; come back';
 
 export class Drain {
   readonly startedMs: number;
@@ -25,7 +26,8 @@ export class Drain {
   readonly total: number;
   /** Resolves when all clients have gone. */
   readonly done: Promise<void>;
-  private readonly closing: { readonly connection: Connection; readonly atMs: number }[] = [];
+  private readonly closing: { readonly connection: Connection; readonly generation: number; readonly atMs: number }[] =
+    [];
   private finish: () => void = () => {};
 
   constructor(private readonly options: DrainOptions) {
@@ -41,7 +43,7 @@ export class Drain {
       const reconnectMs = Math.floor((drainMs * place) / this.total);
       place += 1;
       connection.tell({ type: 'goodbye', reason: 'drain', reconnectMs, closeMs: reconnectMs + moveMs });
-      this.closing.push({ connection, atMs: this.startedMs + reconnectMs + moveMs });
+      this.closing.push({ connection, generation: connection.generation, atMs: this.startedMs + reconnectMs + moveMs });
     }
     // The goodbyes go out at the end of this turn.
     options.timers.soon(() => this.step(0));
@@ -52,7 +54,8 @@ export class Drain {
     const nowMs = clock.nowMs();
     let next = from;
     while (next < this.closing.length && this.closing[next]!.atMs <= nowMs) {
-      this.closing[next]!.connection.close(CloseCode.goingAway, 'the gateway stops; come back');
+      const { connection, generation } = this.closing[next]!;
+      if (connection.generation === generation) connection.close(CloseCode.goingAway, GOING);
       next += 1;
     }
     if (connections.size === 0 || next === this.closing.length) return this.finish();

@@ -191,7 +191,7 @@ export class PublisherSession {
     if (this.heldBytes > bytesMax) {
       return this.leave(fault('too-large', `more than ${bytesMax} bytes before the welcome`), CloseCode.overrun);
     }
-    this.held.push({ message: message.slice(), binary });
+    this.held.push({ message: new Uint8Array(message), binary });
   }
 
   private request(value: unknown): void {

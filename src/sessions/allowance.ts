@@ -5,14 +5,19 @@
 const BURST_SEC = 10;
 
 export class Allowance {
-  private left: number;
-  private countedMs: number;
+  private left = 0;
+  private countedMs = 0;
 
   constructor(
     private readonly perSec: number,
     nowMs: number,
   ) {
-    this.left = perSec * BURST_SEC;
+    this.reset(nowMs);
+  }
+
+  /** For another client. */
+  reset(nowMs: number): void {
+    this.left = this.perSec * BURST_SEC;
     this.countedMs = nowMs;
   }
 

@@ -5,9 +5,11 @@
 import type { Clock, Timers } from '../ports/clock.ts';
 import type { Socket } from '../ports/socket.ts';
 import type { Codec } from '../protocol/codec.ts';
+import { jsonCodec } from '../protocol/codecs.ts';
 import { CloseCode, type Fault, fault } from '../protocol/errors.ts';
 import type { Channel, EndReason, Frame } from '../protocol/frames.ts';
 import type { Flush } from '../topics/flush.ts';
+import { CLOSED_SOCKET } from '../topics/lanes.ts';
 import { Recipient } from '../topics/recipient.ts';
 import type { Subscription } from '../topics/subscription.ts';
 import type { Topics } from '../topics/topics.ts';
@@ -17,10 +19,10 @@ import { Allowance } from './allowance.ts';
 import type { ConnectionCounters } from './counters.ts';
 import type { Block } from './flow.ts';
 import { FULL_GRANT } from './grant.ts';
-import type { Rung } from './ladder.ts';
+import { REAL_TIME, type Rung } from './ladder.ts';
 import { Pacing } from './pacing.ts';
 import type { PatternSubscription } from './patterns.ts';
-import { SendQueue } from './send-queue.ts';
+import { SendQueue, type Served } from './send-queue.ts';
 import type { Window } from './window.ts';
 
 export interface ConnectionLimits {
@@ -35,22 +37,28 @@ export interface ConnectionLimits {
   readonly requestsPerSecMax: number;
 }
 
-export interface ConnectionOptions {
-  readonly id: string;
-  readonly socket: Socket;
-  readonly codec: Codec;
+/** What all connections of a gateway have in common. */
+export interface ConnectionSite {
   readonly flush: Flush;
   readonly topics: Topics;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly limits: ConnectionLimits;
   readonly counters: ConnectionCounters;
+  /** Told once of each, when it ends from our side. */
+  readonly onClose?: (connection: Connection, code: number, reason: string) => void;
+  /** Told once of each, whoever ended it, while it still has its subscriptions. */
+  readonly onEnd?: (connection: Connection) => void;
+}
+
+/** Whose connection it is. */
+export interface Caller {
+  /** Of its session. */
+  readonly id: string;
+  readonly socket: Socket;
+  readonly codec: Codec;
   /** Where the peer is, for people. */
   readonly address?: string;
-  /** Told once, when the connection ends from our side. */
-  readonly onClose?: (connection: Connection, code: number, reason: string) => void;
-  /** Told once, whoever ended it, while it still has its subscriptions. */
-  readonly onEnd?: (connection: Connection) => void;
 }
 
 /** Everybody is this one where nobody asks. */
@@ -61,15 +69,16 @@ const ANYBODY: Identity = {
   untilMs: null,
   basis: { kind: 'nobody', local: false },
 };
+const NO_PATTERNS: ReadonlyMap<string, PatternSubscription> = new Map();
 
-export class Connection extends Recipient {
-  readonly lane: number;
-  readonly codec: Codec;
-  readonly id: string;
-  readonly address: string;
+export class Connection extends Recipient implements Served {
+  lane = -1;
+  codec: Codec = jsonCodec;
+  id = '';
+  address = '';
+  /** Counts those who were served on it: what was begun for one must not go on for the next. */
+  generation = 0;
   readonly subscriptions = new Map<string, Subscription>();
-  /** Wildcards and sets that are subscribed to, by their names, as `book:BTC-*`. */
-  readonly patterns = new Map<string, PatternSubscription>();
   /** Whether instrument events are wanted. */
   watchesInstruments = false;
   /** Who is served, and what it may. */
@@ -85,39 +94,75 @@ export class Connection extends Recipient {
   /** What the client last said of itself: how old what it shows is, and what it holds, by topic id. */
   clientLagMs: number | null = null;
   heldSeqs: Map<number, number> | null = null;
-  closed = false;
+  closed = true;
   /** Bytes a second of the last full second. */
   bytesPerSec = 0;
-  readonly openedMs: number;
-  heardMs: number;
+  openedMs = 0;
+  heardMs = 0;
+  private socket: Socket = CLOSED_SOCKET;
   private readonly queue: SendQueue;
-  private readonly pacing = new Pacing();
+  private patternMap: Map<string, PatternSubscription> | null = null;
+  /** Null while it is served in real time, as nearly all are, and allows nothing else. */
+  private pacing: Pacing | null = null;
   private clientBytesPerSec = 0;
-  private tickedMs: number;
+  private tickedMs = 0;
   private tickedBytes = 0;
   /** Pings do not end a silence: a client can't see them. */
   private tickedFrameBytes = 0;
-  private quietSinceMs: number;
+  private quietSinceMs = 0;
 
-  constructor(private readonly options: ConnectionOptions) {
+  constructor(
+    private readonly site: ConnectionSite,
+    caller: Caller,
+  ) {
     super();
-    const { id, address, socket, codec, flush, clock, timers, counters, limits } = options;
+    this.queue = new SendQueue(site, this);
+    this.allowance = new Allowance(site.limits.requestsPerSecMax, 0);
+    this.begin(caller);
+  }
+
+  /** Serves another client, as if it were new. It must be closed. */
+  begin({ id, socket, codec, address = '' }: Caller): void {
+    const { flush, clock } = this.site;
     const nowMs = clock.nowMs();
     this.id = id;
-    this.address = address ?? '';
+    this.address = address;
     this.codec = codec;
+    this.socket = socket;
     this.lane = flush.lanes.open(this, socket);
+    this.watchesInstruments = false;
+    this.identity = ANYBODY;
+    this.identityEndsMs = Number.POSITIVE_INFINITY;
+    this.tokenGeneration = 0;
+    this.tokenDueMs = Number.POSITIVE_INFINITY;
+    this.allowance.reset(nowMs);
+    this.clientLagMs = null;
+    this.closed = false;
+    this.bytesPerSec = 0;
     this.openedMs = nowMs;
     this.heardMs = nowMs;
+    this.pacing = null;
+    this.clientBytesPerSec = 0;
     this.tickedMs = nowMs;
+    this.tickedBytes = 0;
+    this.tickedFrameBytes = 0;
     this.quietSinceMs = nowMs;
-    this.allowance = new Allowance(limits.requestsPerSecMax, nowMs);
-    const { controlBytesMax } = limits;
-    const fail = (code: number, reason: string): void => this.over(code, reason);
-    const { subscriptions } = this;
-    const own = { codec, socket, flush, clock, timers, counters, controlBytesMax, subscriptions, fail };
-    this.queue = new SendQueue({ ...own, recipient: this });
+    this.queue.begin(socket, nowMs);
     this.queue.allow(this.bytesPerSecMax, nowMs);
+  }
+
+  /** Wildcards and sets that are subscribed to, by their names, as `book:BTC-*`. */
+  get patterns(): ReadonlyMap<string, PatternSubscription> {
+    return this.patternMap ?? NO_PATTERNS;
+  }
+
+  follow(pattern: PatternSubscription): void {
+    this.patternMap ??= new Map();
+    this.patternMap.set(pattern.name, pattern);
+  }
+
+  unfollow(name: string): void {
+    this.patternMap?.delete(name);
   }
 
   /** What forbids to send; null: nothing. */
@@ -126,7 +171,7 @@ export class Connection extends Recipient {
   }
 
   get rung(): Rung {
-    return this.pacing.rung;
+    return this.pacing?.rung ?? REAL_TIME;
   }
 
   get window(): Window {
@@ -155,7 +200,7 @@ export class Connection extends Recipient {
 
   /** Bytes a second that client and operator allow; 0: no limit. */
   get bytesPerSecMax(): number {
-    const { connectionBytesPerSecMax } = this.options.limits;
+    const { connectionBytesPerSecMax } = this.site.limits;
     const all = [this.clientBytesPerSec, connectionBytesPerSecMax, this.identity.grant.bytesPerSec];
     const limits = all.filter((limit) => limit > 0);
     return limits.length === 0 ? 0 : Math.min(...limits);
@@ -207,15 +252,18 @@ export class Connection extends Recipient {
 
   /** The client's wishes as to how it is served; what is left out stays. */
   limit(wishes: { readonly maxBytesPerSec?: number; readonly topOfBook?: boolean }): void {
-    this.pacing.topAllowed = wishes.topOfBook ?? this.pacing.topAllowed;
+    if (wishes.topOfBook !== undefined && wishes.topOfBook !== this.wishes.topOfBook) {
+      this.pacing ??= new Pacing();
+      this.pacing.topAllowed = wishes.topOfBook;
+    }
     if (wishes.maxBytesPerSec === undefined) return;
     this.clientBytesPerSec = wishes.maxBytesPerSec;
-    this.queue.allow(this.bytesPerSecMax, this.options.clock.nowMs());
+    this.queue.allow(this.bytesPerSecMax, this.site.clock.nowMs());
   }
 
   /** What the client wishes as to how it is served. */
   get wishes(): { readonly maxBytesPerSec: number; readonly topOfBook: boolean } {
-    return { maxBytesPerSec: this.clientBytesPerSec, topOfBook: this.pacing.topAllowed };
+    return { maxBytesPerSec: this.clientBytesPerSec, topOfBook: this.pacing?.topAllowed ?? false };
   }
 
   /** Who is served from now on; what it may not is for the caller to end. `nowWallMs`: milliseconds since 1970. */
@@ -250,15 +298,15 @@ export class Connection extends Recipient {
 
   /** What a new subscription gets at the present pace, of what it asks for. */
   paced(channel: Channel, asked: ViewShape, priority: number): ViewShape {
-    return this.pacing.shape(channel, asked, priority);
+    return this.pacing?.shape(channel, asked, priority) ?? asked;
   }
 
   /** Gives a subscription what it asks for, as far as the present pace allows. */
   reshape(subscription: Subscription, asked: ViewShape): void {
     const { topic, view, priority } = subscription;
     subscription.asked = asked;
-    topic.reshape(subscription, this.pacing.shape(topic.channel, asked, priority));
-    if (subscription.view.intervalMs > 0) this.options.flush.addToGrid(subscription.view);
+    topic.reshape(subscription, this.paced(topic.channel, asked, priority));
+    if (subscription.view.intervalMs > 0) this.site.flush.addToGrid(subscription.view);
     if (subscription.view !== view) this.wake(subscription);
   }
 
@@ -270,7 +318,7 @@ export class Connection extends Recipient {
   /** A pong has come, with what its ping carried. */
   pong(number: number): void {
     if (this.closed) return;
-    const { counters, clock } = this.options;
+    const { counters, clock } = this.site;
     this.heardMs = clock.nowMs();
     counters.pongs += 1;
     if (!this.queue.pong(number, this.heardMs)) counters.strayPongs += 1;
@@ -278,14 +326,14 @@ export class Connection extends Recipient {
 
   /** Anything else was received. */
   heard(): void {
-    this.heardMs = this.options.clock.nowMs();
+    this.heardMs = this.site.clock.nowMs();
   }
 
   /** Once a second. */
   tick(nowMs: number, nowUs: number): void {
     if (this.closed) return;
     const { window, queue } = this;
-    const { heartbeatMs, ageMsMax } = this.options.limits;
+    const { heartbeatMs, ageMsMax } = this.site.limits;
     const spanMs = Math.max(1, nowMs - this.tickedMs);
     this.measure(nowMs, spanMs);
     const blockedShare = queue.takeBlockedMs(nowMs) / spanMs;
@@ -298,7 +346,9 @@ export class Connection extends Recipient {
     if (nowMs >= this.identityEndsMs) return this.expire();
     if (nowMs - this.quietSinceMs >= heartbeatMs) this.beat(nowMs, nowUs);
     if (nowMs - queue.flow.pingedMs >= heartbeatMs) queue.ping(nowMs);
-    if (this.pacing.tick(blockedShare, this.subscriptions.values())) this.changePace();
+    if (this.pacing === null && blockedShare === 0) return;
+    this.pacing ??= new Pacing();
+    if (this.pacing.tick(blockedShare, this.subscriptions.values())) this.changePace(this.pacing);
   }
 
   /** Closes from our side. What is in the control lane is sent first where the socket still takes it. */
@@ -310,17 +360,18 @@ export class Connection extends Recipient {
   /** The socket is gone: leaves all topics. */
   shut(): void {
     if (this.closed) return;
-    const { flush, topics, onEnd } = this.options;
+    const { flush, topics, onEnd } = this.site;
     onEnd?.(this);
     flush.lanes.close(this.lane);
     this.closed = true;
+    this.generation += 1;
     this.queue.end();
     for (const subscription of this.subscriptions.values()) {
       subscription.topic.remove(subscription);
       topics.release(subscription.topic);
     }
     this.subscriptions.clear();
-    this.patterns.clear();
+    this.patternMap = null;
     this.waiting = null;
     this.heldSeqs = null;
   }
@@ -336,7 +387,7 @@ export class Connection extends Recipient {
 
   private beat(nowMs: number, nowUs: number): void {
     this.quietSinceMs = nowMs;
-    this.options.counters.heartbeats += 1;
+    this.site.counters.heartbeats += 1;
     const roundTripMs = this.window.roundTripMs === null ? null : Math.round(this.window.roundTripMs);
     this.tell({ type: 'heartbeat', timeUs: nowUs, roundTripMs, lagMs: Math.round(this.ageMs(nowMs)) });
   }
@@ -347,15 +398,20 @@ export class Connection extends Recipient {
     this.close(CloseCode.expired, code);
   }
 
-  private changePace(): void {
-    this.options.counters.paces += 1;
-    this.tell(this.pacing.frame(this.queue.spares ? 'budget' : 'link'));
+  private changePace(pacing: Pacing): void {
+    this.site.counters.paces += 1;
+    this.tell(pacing.frame(this.queue.spares ? 'budget' : 'link'));
     for (const subscription of this.subscriptions.values()) this.reshape(subscription, subscription.asked);
+  }
+
+  fail(code: number, reason: string): void {
+    this.over(code, reason);
   }
 
   private over(code: number, reason: string): void {
     if (this.closed) return;
-    const { counters, onClose, socket } = this.options;
+    const { counters, onClose } = this.site;
+    const { socket } = this;
     counters.closed[reason] = (counters.closed[reason] ?? 0) + 1;
     onClose?.(this, code, reason);
     this.shut();

@@ -3,7 +3,7 @@
 // passes a ping that is due, the window's end or the budget's.
 
 import { SENT, type Socket } from '../ports/socket.ts';
-import { type Lanes, messageBytes } from '../topics/lanes.ts';
+import { CLOSED_SOCKET, type Lanes, messageBytes } from '../topics/lanes.ts';
 import { Budget } from './budget.ts';
 import { Window } from './window.ts';
 
@@ -16,18 +16,36 @@ const CONTROL_RESERVE_BYTES = 4_096;
 export class Flow {
   readonly window = new Window();
   /** When the last ping was sent. */
-  pingedMs: number;
+  pingedMs = 0;
   private budget: Budget | null = null;
   private pingBytes = 0;
 
+  private lane = 0;
+  private socket: Socket = CLOSED_SOCKET;
+
   constructor(
     private readonly lanes: Lanes,
-    private readonly lane: number,
-    private readonly socket: Socket,
     private readonly counters: { pings: number },
-    nowMs: number,
-  ) {
+  ) {}
+
+  /** Everything is from now on about this socket, into which nothing was sent yet. */
+  begin(lane: number, socket: Socket, nowMs: number): void {
+    this.lane = lane;
+    this.socket = socket;
     this.pingedMs = nowMs;
+    this.budget = null;
+    this.pingBytes = 0;
+    this.window.reset();
+  }
+
+  /** The socket is gone. */
+  end(): void {
+    this.socket = CLOSED_SOCKET;
+  }
+
+  /** Bytes that the socket has taken and that have not left this process. */
+  get bufferedBytes(): number {
+    return this.socket.getBufferedAmount();
   }
 
   /** Everything ever sent, WebSocket headers included. */

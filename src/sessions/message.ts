@@ -7,6 +7,17 @@ import { ByteWriter } from '../protocol/writer.ts';
 import { type Chunk, PART_BYTES_MAX } from '../topics/chunks.ts';
 
 const writer = new ByteWriter(4 * PART_BYTES_MAX);
+const builders = new Map<Codec, MessageBuilder>();
+
+/** The one that builds in this codec. */
+export function messageBuilderOf(codec: Codec): MessageBuilder {
+  let builder = builders.get(codec);
+  if (builder === undefined) {
+    builder = new MessageBuilder(codec);
+    builders.set(codec, builder);
+  }
+  return builder;
+}
 
 export class MessageBuilder {
   /** The time base that the message has stated; 0: none yet. */

@@ -48,7 +48,7 @@ export class Patterns {
     for (const symbol of symbols) this.options.subscribe(connection, asked, symbol);
     // Cursors are of this moment: what is listed later begins anew.
     const { cursor: _, ...lasting } = request;
-    connection.patterns.set(name, { ...asked, request: lasting });
+    connection.follow({ ...asked, request: lasting });
     return null;
   }
 
@@ -63,7 +63,7 @@ export class Patterns {
 
   /** Ends the pattern and what it brought. */
   end(connection: Connection, { name }: PatternSubscription): void {
-    connection.patterns.delete(name);
+    connection.unfollow(name);
     for (const subscription of broughtBy(connection, name)) this.release(connection, subscription);
   }
 

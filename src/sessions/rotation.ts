@@ -5,37 +5,41 @@
 import type { Subscription } from '../topics/subscription.ts';
 
 export class Rotation {
-  private readonly waiting = new Set<Subscription>();
+  /** Null until somebody waits: most connections never have anybody behind for long. */
+  private waiting: Set<Subscription> | null = null;
   /** How far those that wait have come. */
   private served = 0;
 
   get size(): number {
-    return this.waiting.size;
+    return this.waiting?.size ?? 0;
   }
 
   has(subscription: Subscription): boolean {
-    return this.waiting.has(subscription);
+    return this.waiting?.has(subscription) ?? false;
   }
 
   add(subscription: Subscription): void {
+    this.waiting ??= new Set();
     if (this.waiting.has(subscription)) return;
     subscription.served = Math.max(subscription.served, this.served);
     this.waiting.add(subscription);
   }
 
   delete(subscription: Subscription): void {
-    this.waiting.delete(subscription);
+    this.waiting?.delete(subscription);
   }
 
   clear(): void {
-    this.waiting.clear();
+    this.waiting?.clear();
+    this.served = 0;
   }
 
   /** All that wait, in the order in which they are to be served; of equals the higher priority goes first. */
   inOrder(): Subscription[] {
+    if (this.waiting === null || this.waiting.size === 0) return [];
     const order = [...this.waiting];
     if (order.length > 1) order.sort((a, b) => a.served - b.served || b.priority - a.priority);
-    if (order.length > 0) this.served = Math.max(this.served, order[0]!.served);
+    this.served = Math.max(this.served, order[0]!.served);
     return order;
   }
 

@@ -5,6 +5,7 @@
 import type { Clock, Timer, Timers } from '../ports/clock.ts';
 import { BACKLOGGED, SENT, type Socket } from '../ports/socket.ts';
 import type { Codec } from '../protocol/codec.ts';
+import { jsonCodec } from '../protocol/codecs.ts';
 import { CloseCode } from '../protocol/errors.ts';
 import type { Frame } from '../protocol/frames.ts';
 import type { Answer } from '../topics/answer.ts';
@@ -16,23 +17,27 @@ import { ControlLane } from './control-lane.ts';
 import type { ConnectionCounters } from './counters.ts';
 import { type Block, Flow } from './flow.ts';
 import { healedBy } from './healing.ts';
-import { MessageBuilder } from './message.ts';
+import { type MessageBuilder, messageBuilderOf } from './message.ts';
 import { Rotation } from './rotation.ts';
 
-export interface SendQueueOptions {
-  readonly codec: Codec;
-  readonly socket: Socket;
+/** What send queues need that is the same for all of them. */
+export interface SendQueueSite {
   readonly flush: Flush;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly counters: ConnectionCounters;
-  /** Bytes of control frames that may wait for a client that does not read. */
-  readonly controlBytesMax: number;
-  /** Whose queue it is, and all that it is subscribed to. */
-  readonly recipient: Recipient;
+  readonly limits: {
+    /** Bytes of control frames that may wait for a client that does not read. */
+    readonly controlBytesMax: number;
+  };
+}
+
+/** Whose queue it is. */
+export interface Served extends Recipient {
+  readonly codec: Codec;
   readonly subscriptions: ReadonlyMap<string, Subscription>;
   /** The client can't be served any more. */
-  readonly fail: (code: number, reason: string) => void;
+  fail(code: number, reason: string): void;
 }
 
 export class SendQueue {
@@ -41,30 +46,42 @@ export class SendQueue {
   /** When it was blocked last. */
   blockedAtMs = 0;
   private lastBlock: Block | null = null;
-  private readonly message: MessageBuilder;
+  private message: MessageBuilder = messageBuilderOf(jsonCodec);
   private readonly control = new ControlLane();
   /** Subscriptions that need an answer of their own. */
   private readonly behind = new Rotation();
   private budgetTimer: Timer | null = null;
   private stallTimer: Timer | null = null;
   /** How long it was blocked, up to the last time that it was asked for, and since then. */
-  private countedMs: number;
+  private countedMs = 0;
   private blockedMs = 0;
   /** What the pump under way found that it must wait for. */
   private wanted: Block | null = null;
-  private ended = false;
+  private ended = true;
 
-  constructor(private readonly options: SendQueueOptions) {
-    const { codec, socket, flush, counters, recipient, clock } = options;
-    const nowMs = clock.nowMs();
-    this.message = new MessageBuilder(codec);
-    this.flow = new Flow(flush.lanes, recipient.lane, socket, counters, nowMs);
+  constructor(
+    private readonly site: SendQueueSite,
+    private readonly served: Served,
+  ) {
+    this.flow = new Flow(site.flush.lanes, site.counters);
+  }
+
+  /** Everything is from now on for another client, to whom nothing was sent yet. */
+  begin(socket: Socket, nowMs: number): void {
+    this.message = messageBuilderOf(this.served.codec);
+    this.flow.begin(this.served.lane, socket, nowMs);
+    this.block = null;
+    this.blockedAtMs = 0;
+    this.lastBlock = null;
     this.countedMs = nowMs;
+    this.blockedMs = 0;
+    this.wanted = null;
+    this.ended = false;
   }
 
   /** Bytes that wait in this process, the socket library's included. */
   get bytes(): number {
-    return this.control.bytes + (this.ended ? 0 : this.options.socket.getBufferedAmount());
+    return this.control.bytes + (this.ended ? 0 : this.flow.bufferedBytes);
   }
 
   /** Whether it is the budget that makes this client slow. */
@@ -89,7 +106,7 @@ export class SendQueue {
   /** Whether the flush may send so many more bytes, where its limit is in the way. If not, the client is behind. */
   admit(bytes: number): boolean {
     if (this.ended || this.block !== null) return false;
-    const nowMs = this.options.clock.nowMs();
+    const nowMs = this.site.clock.nowMs();
     const block = this.flow.blockFor(0, bytes, nowMs);
     if (block !== null) {
       this.stop(block, nowMs, false);
@@ -103,9 +120,9 @@ export class SendQueue {
   /** What the socket answered. `delivered`: whether the answers of the flush under way have gone out. */
   taken(result: number, delivered: boolean): void {
     if (result === SENT || this.ended) return;
-    if (result === BACKLOGGED) return this.stop('socket', this.options.clock.nowMs(), delivered);
+    if (result === BACKLOGGED) return this.stop('socket', this.site.clock.nowMs(), delivered);
     // What was dropped is lost to a client that believes itself in step: it must come back with its cursors.
-    this.options.fail(CloseCode.tooSlow, 'dropped');
+    this.served.fail(CloseCode.tooSlow, 'dropped');
   }
 
   /** The subscription needs an answer of its own. */
@@ -120,13 +137,13 @@ export class SendQueue {
 
   /** Queues a control frame; it goes out at the end of this turn, before any data that waits. */
   tell(frame: Frame): void {
-    const { codec, controlBytesMax } = this.options;
-    const bytes = this.control.encode(codec, frame);
+    const { controlBytesMax } = this.site.limits;
+    const bytes = this.control.encode(this.served.codec, frame);
     // What only waits for the end of the turn goes out now.
     if (this.control.bytes + bytes.length > controlBytesMax) this.sendControl();
     if (this.ended) return;
     if (this.control.bytes > 0 && this.control.bytes + bytes.length > controlBytesMax) {
-      return this.options.fail(CloseCode.slowControl, 'slow-control');
+      return this.served.fail(CloseCode.slowControl, 'slow-control');
     }
     this.control.push(bytes);
     this.wake();
@@ -141,7 +158,7 @@ export class SendQueue {
   /** Sends what waits, as far as that goes. */
   pump(nowUs: number, nowMs: number): void {
     if (this.ended || this.mute) return;
-    this.options.counters.pumps += 1;
+    this.site.counters.pumps += 1;
     this.message.begin();
     this.pumpControl(nowMs);
     if (this.free) this.pumpListing(nowMs);
@@ -155,7 +172,7 @@ export class SendQueue {
   /** Sends the control frames that wait, where the socket still takes them. */
   sendControl(): void {
     if (this.ended || this.mute) return;
-    const nowMs = this.options.clock.nowMs();
+    const nowMs = this.site.clock.nowMs();
     this.message.begin();
     this.pumpControl(nowMs);
     this.sendMessage(nowMs);
@@ -163,7 +180,7 @@ export class SendQueue {
 
   /** The socket took everything that it had buffered. */
   drained(): void {
-    if (this.block === 'socket') this.resume(this.options.clock.nowMs());
+    if (this.block === 'socket') this.resume(this.site.clock.nowMs());
   }
 
   /** A pong has come, with what its ping carried. @returns whether it answered for anything. */
@@ -181,7 +198,7 @@ export class SendQueue {
     this.stallTimer?.cancel();
     this.stallTimer = null;
     if (this.ended || this.block === 'socket') return;
-    const { clock, timers } = this.options;
+    const { clock, timers } = this.site;
     if (forMs === 0) {
       if (this.block === 'demo') this.resume(clock.nowMs());
       return;
@@ -205,6 +222,9 @@ export class SendQueue {
     this.behind.clear();
     this.budgetTimer?.cancel();
     this.stallTimer?.cancel();
+    this.budgetTimer = null;
+    this.stallTimer = null;
+    this.flow.end();
   }
 
   /** Whether not even control frames go out. */
@@ -213,7 +233,7 @@ export class SendQueue {
   }
 
   private wake(): void {
-    this.options.flush.wake(this.options.recipient);
+    this.site.flush.wake(this.served);
   }
 
   private get free(): boolean {
@@ -353,12 +373,12 @@ export class SendQueue {
     if (lags || subscription.topicDue || subscription.healthDue) return this.wake();
     this.behind.delete(subscription);
     view.join(subscription);
-    if (topic.seq > seq && view.intervalMs === 0) this.options.flush.due(view);
+    if (topic.seq > seq && view.intervalMs === 0) this.site.flush.due(view);
   }
 
   private sendMessage(nowMs: number): void {
     if (this.message.length === 0) return;
-    this.taken(this.flow.send(this.message.take(), this.options.codec.binary), true);
+    this.taken(this.flow.send(this.message.take(), this.served.codec.binary), true);
     if (!this.ended && this.block !== 'socket' && this.flow.pingDue) this.taken(this.flow.ping(nowMs), true);
   }
 
@@ -370,11 +390,11 @@ export class SendQueue {
   private stop(block: Block, nowMs: number, delivered: boolean): void {
     if (this.block === null) {
       this.blockedAtMs = nowMs;
-      this.options.counters.blocked[block] += 1;
+      this.site.counters.blocked[block] += 1;
     }
     this.block = block;
     this.lastBlock = block;
-    for (const subscription of this.options.subscriptions.values()) {
+    for (const subscription of this.served.subscriptions.values()) {
       if (!subscription.inStep) continue;
       const missed = subscription.view.leave(subscription, delivered);
       if (missed) this.behind.add(subscription);
@@ -389,9 +409,9 @@ export class SendQueue {
   private resume(nowMs: number): void {
     this.blockedMs += this.blockLastsMs(nowMs);
     this.block = null;
-    this.options.counters.resumed += 1;
+    this.site.counters.resumed += 1;
     this.flow.setLimit(nowMs);
-    for (const subscription of this.options.subscriptions.values()) {
+    for (const subscription of this.served.subscriptions.values()) {
       if (subscription.inStep || this.behind.has(subscription)) continue;
       if (subscription.view.readmits(subscription)) subscription.view.join(subscription);
       else this.behind.add(subscription);
@@ -406,9 +426,9 @@ export class SendQueue {
 
   private awaitBudget(nowMs: number): void {
     this.budgetTimer?.cancel();
-    this.budgetTimer = this.options.timers.after(this.flow.budgetWaitMs(nowMs), () => {
+    this.budgetTimer = this.site.timers.after(this.flow.budgetWaitMs(nowMs), () => {
       this.budgetTimer = null;
-      if (!this.ended && this.block === 'budget') this.resume(this.options.clock.nowMs());
+      if (!this.ended && this.block === 'budget') this.resume(this.site.clock.nowMs());
     });
   }
 }

@@ -103,8 +103,9 @@ export class SessionMemory implements SessionStore {
     if (kept.end === 'used') return 'used';
     if (generation < kept.generation - 1) return 'superseded';
     if (this.options.clock.nowMs() >= kept.untilMs) return 'expired';
+    // A newer one than the newest is equal to neither.
     const own = generation === kept.generation ? kept.token : kept.former;
-    return generation <= kept.generation && own === tokenHash ? null : 'unknown';
+    return own === tokenHash ? null : 'unknown';
   }
 
   /** What is left is enough to refuse its tokens, and a renewal that comes late. */

@@ -168,16 +168,20 @@ export class Sessions {
       if (connection.closed) return;
       const underWay = this.take(connection, values[i]);
       if (underWay === undefined) continue;
+      const { generation } = connection;
       connection.waiting = values.slice(i + 1);
-      underWay.catch((error: unknown) => this.failed(connection, error)).finally(() => this.goOn(connection));
+      underWay
+        .catch((error: unknown) => this.failed(connection, generation, error))
+        .finally(() => this.goOn(connection, generation));
       return;
     }
   }
 
-  private goOn(connection: Connection): void {
+  private goOn(connection: Connection, generation: number): void {
+    if (connection.generation !== generation) return;
     const { waiting } = connection;
     connection.waiting = null;
-    if (waiting !== null && !connection.closed) this.takeAll(connection, waiting);
+    if (waiting !== null) this.takeAll(connection, waiting);
   }
 
   private take(connection: Connection, value: unknown): Promise<void> | undefined {
@@ -194,8 +198,9 @@ export class Sessions {
     return undefined;
   }
 
-  private failed(connection: Connection, error: unknown): void {
+  private failed(connection: Connection, generation: number, error: unknown): void {
     this.options.onError?.(error);
+    if (connection.generation !== generation) return;
     this.refuse(connection, { id: null, fault: fault('internal') });
   }
 
@@ -259,8 +264,9 @@ export class Sessions {
   }
 
   private async authenticate(connection: Connection, { id, op, credential }: AuthRequest): Promise<void> {
+    const { generation } = connection;
     const refused = (await this.options.authenticate?.(connection, credential)) ?? null;
-    if (connection.closed) return;
+    if (connection.generation !== generation) return;
     if (this.options.authenticate === undefined) return this.refuse(connection, { id, fault: fault('bad-credential') });
     if (refused !== null) return this.refuse(connection, { id, fault: refused });
     const { principal, untilMs } = connection.identity;
@@ -270,6 +276,7 @@ export class Sessions {
 
   private async resume(connection: Connection, request: ResumeRequest): Promise<void> {
     const { continuity, limits } = this.options;
+    const { generation } = connection;
     const { id, op, token, subscriptions = true, cursors = {} } = request;
     const brought = Object.keys(cursors).length;
     if (brought > limits.symbolsPerRequestMax) {
@@ -277,7 +284,7 @@ export class Sessions {
       return this.refuse(connection, { id, fault: fault('too-many-symbols', detail) });
     }
     const saved = (await continuity?.redeem(connection, token)) ?? fault('bad-token', 'nothing is kept here');
-    if (connection.closed) return;
+    if (connection.generation !== generation) return;
     if ('code' in saved) return this.refuse(connection, { id, fault: saved });
     connection.limit(saved);
     connection.watchesInstruments ||= saved.watchesInstruments;

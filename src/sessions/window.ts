@@ -49,6 +49,23 @@ export class Window {
   private earlierMs = 0;
   private earlierBytes = 0;
 
+  /** Nothing is known of the link any more, and nothing on its way. */
+  reset(): void {
+    this.bytes = WINDOW_FIRST_BYTES;
+    this.answeredBytes = 0;
+    this.roundTripMs = null;
+    this.strayPongs = 0;
+    this.bytesPerMs = 0;
+    this.filled = false;
+    this.steadyPongs = 0;
+    this.pings.length = 0;
+    this.lastNumber = 0;
+    this.pingedBytes = 0;
+    this.emptyLinkMs = Number.POSITIVE_INFINITY;
+    this.earlierMs = 0;
+    this.earlierBytes = 0;
+  }
+
   /** What `sentBytes` may come to before the next ping is due: there are two pings a window. */
   get pingAtBytes(): number {
     return this.pingedBytes + Math.min(this.bytes / 2, SPACING_BYTES_MAX);

@@ -5,12 +5,23 @@
 import { DROPPED, type Socket } from '../ports/socket.ts';
 import type { Recipient } from './recipient.ts';
 
-const CLOSED: Socket = {
+/** Drops what is sent into it. */
+export const CLOSED_SOCKET: Socket = {
   send: () => DROPPED,
   ping: () => DROPPED,
   end: () => {},
   getBufferedAmount: () => 0,
 };
+/** In the place of whoever has left: it wants nothing. */
+const NOBODY: Recipient = {
+  lane: -1,
+  admit: () => false,
+  strained: () => {},
+  wake: () => {},
+  pump: () => {},
+  end: () => {},
+};
+
 /** What a message of so many bytes takes on the wire, with its WebSocket header (RFC 6455 section 5.2). */
 export function messageBytes(length: number): number {
   return length + (length < 126 ? 2 : length < 65_536 ? 4 : 10);
@@ -47,7 +58,9 @@ export class Lanes {
 
   /** What a flush under way still sends there is dropped. */
   close(lane: number): void {
-    this.sockets[lane] = CLOSED;
+    this.sockets[lane] = CLOSED_SOCKET;
+    // Not kept for as long as nobody takes its place.
+    this.recipients[lane] = NOBODY;
     this.free.push(lane);
   }
 

@@ -31,7 +31,7 @@ async function answer(message: ToCrowd): Promise<FromCrowd> {
       storm = new Storm(message);
       return storm.gather();
     case 'shelter':
-      return storm.shelter(message.port);
+      return storm.shelter(message);
     case 'storm':
       return storm.storm();
     case 'settle':

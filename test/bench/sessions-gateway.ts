@@ -14,9 +14,8 @@ let market: BookMarket | undefined;
 process.on('disconnect', () => process.exit(0));
 process.on('message', async (message: ToServer) => {
   if (message.type === 'serve') tell({ type: 'serving', port: await serve(message.settings) });
-  else if (message.type === 'usage') tell({ type: 'usage', ...memoryReading(gateway.connectionCount, false) });
-  else if (message.type === 'memory')
-    tell({ type: 'memory', topics: gateway.topics.size, ...memoryReading(gateway.connectionCount, true) });
+  else if (message.type === 'usage') tell({ type: 'usage', ...memoryReading(open(), false) });
+  else if (message.type === 'memory') tell({ type: 'memory', ...memoryReading(open(), true) });
   else if (message.type === 'classes') tell({ type: 'classes', classes: await heapClasses() });
   else if (message.type === 'market') {
     market = new BookMarket(gateway, message);
@@ -30,6 +29,10 @@ async function serve(settings: Partial<Settings>): Promise<number> {
   gateway.start();
   await gateway.ready;
   return Number(new URL(gateway.url).port);
+}
+
+function open(): { connections: number; topics: number } {
+  return { connections: gateway.connectionCount, topics: gateway.topics.size };
 }
 
 function tell(message: FromServer): void {

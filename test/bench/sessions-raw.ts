@@ -10,8 +10,8 @@ let connections = 0;
 process.on('disconnect', () => process.exit(0));
 process.on('message', async (message: ToServer) => {
   if (message.type === 'serve') tell({ type: 'serving', port: await serve(Uint8Array.from(message.firstMessage)) });
-  else if (message.type === 'usage') tell({ type: 'usage', ...memoryReading(connections, false) });
-  else if (message.type === 'memory') tell({ type: 'memory', topics: 0, ...memoryReading(connections, true) });
+  else if (message.type === 'usage') tell({ type: 'usage', ...memoryReading({ connections, topics: 0 }, false) });
+  else if (message.type === 'memory') tell({ type: 'memory', ...memoryReading({ connections, topics: 0 }, true) });
   else throw new Error(`the baseline knows no ${message.type}`);
 });
 

@@ -7,11 +7,12 @@ import { canPin } from './children.ts';
 import { positive } from './options.ts';
 import { connect } from './sessions/connect.ts';
 import { idle } from './sessions/idle.ts';
-import { storm } from './sessions/storm.ts';
 import type { Part, PartOptions } from './sessions/part.ts';
 import { bundleProcesses } from './sessions/processes.ts';
+import { resume } from './sessions/resume.ts';
+import { storm } from './sessions/storm.ts';
 
-const PARTS: Readonly<Record<string, Part>> = { connect, idle, storm };
+const PARTS: Readonly<Record<string, Part>> = { connect, idle, storm, resume };
 
 const USAGE = `Sessions next to raw uWebSockets.js in the same run: connecting, idling, coming back.
 
@@ -20,10 +21,11 @@ const USAGE = `Sessions next to raw uWebSockets.js in the same run: connecting, 
   --parts a,b      of ${Object.keys(PARTS).join(', ')} (all)
   --rounds N       interleaved rounds (connect 5, storm 3, resume 100)
   --seconds S      connect: measured window of each run (5)
-  --rate N         connect: connects a second (half of the gateway's saturation)
+  --rate N         connect: connects a second (half of the gateway's saturation); storm: what gateways let in (5000)
   --clients N      idle: connections (as many as the descriptors allow, less 500); storm: clients (5000)
   --settle S       idle: seconds before memory is weighed (60)
   --profile        idle: what a connection's heap consists of
+  --anonymous      clients do not say who they are; else by an API key
   --seed N         (1)
 
 Ctrl-C ends it.
@@ -35,6 +37,7 @@ function readOptions(signal: AbortSignal): { parts: Part[]; options: PartOptions
     options: {
       ...{ parts: text, rounds: text, seconds: text, clients: text, rate: text, settle: text, seed: text },
       profile: { type: 'boolean' },
+      anonymous: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },
   });
@@ -50,6 +53,7 @@ function readOptions(signal: AbortSignal): { parts: Part[]; options: PartOptions
       rate: number('rate'),
       settleSeconds: positive('settle', values.settle ?? '60'),
       profile: values.profile ?? false,
+      anonymous: values.anonymous ?? false,
       seed: positive('seed', values.seed ?? '1'),
       pinned: canPin(),
       signal,

@@ -70,10 +70,10 @@ export class Peer implements Socket {
     private readonly recording: Recording | null,
   ) {
     const { time, flush, topics, settings, counters } = site;
-    this.connection = new Connection({
-      ...{ id, socket: this, codec: msgpackCodec, flush, topics, counters },
-      ...{ clock: time, timers: time, limits: settings },
-    });
+    this.connection = new Connection(
+      { flush, topics, counters, clock: time, timers: time, limits: settings },
+      { id, socket: this, codec: msgpackCodec },
+    );
   }
 
   send(message: Uint8Array): number {

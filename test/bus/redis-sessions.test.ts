@@ -106,11 +106,28 @@ describe('what is written', () => {
     expect(own.store.counters).toMatchObject({ written: 16, calls: 4 });
   });
 
+  test('does not go back to an older token, whoever writes it late', async () => {
+    const prefix = newPrefix();
+    const [own, late] = await Promise.all([node(shared.url, prefix), node(shared.url, prefix)]);
+    begin(own, 'a');
+    begin(own, 'a', '{"x":1}', 2);
+    await own.store.settle();
+    begin(late, 'a', '{"old":1}');
+    await late.store.settle();
+    expect(await redeem(own, 'a', 2)).toEqual({ state: '{"x":1}', generation: 2 });
+  });
+
   test('is found by whoever comes back to the gateway where it was not yet written', async () => {
     const own = await node(shared.url, newPrefix());
     begin(own, 'a', '{"x":1}');
     own.store.release('a');
     expect(await redeem(own, 'a')).toEqual({ state: '{"x":1}', generation: 1 });
+    begin(own, 'b');
+    own.store.release('b');
+    own.store.revoke('b');
+    expect(await redeem(own, 'b')).toBe('unknown');
+    // Neither takes the place of one that can be come back to.
+    expect(own.store.counters.over).toBe(0);
   });
 
   test('is left alone where a newer version wrote it', async () => {
@@ -165,12 +182,18 @@ describe('where Redis is away', () => {
     const [own, other] = await Promise.all([node(proxy.url, prefix), node(shared.url, prefix)]);
     proxy.swallow();
     for (const session of names(100)) begin(own, session, `{"of":"${session}"}`);
+    begin(own, 'revoked');
+    own.store.release('revoked');
     const settled = own.store.settle();
     for (const session of names(50)) own.store.release(session);
+    const { calls } = own.store.counters;
+    await until(() => own.store.counters.calls > calls);
+    // This one is not sent any more.
+    own.store.revoke('revoked');
     proxy.refuse(true);
     proxy.cut();
     await settled;
-    expect(own.store.counters.failed).toBeGreaterThanOrEqual(100);
+    expect(own.store.counters.failed).toBeGreaterThanOrEqual(150);
     proxy.heal();
     proxy.refuse(false);
     await until(() => own.store.ready);
@@ -181,6 +204,7 @@ describe('where Redis is away', () => {
     for (const session of names(100)) {
       expect(await redeem(other, session)).toEqual({ state: `{"of":"${session}"}`, generation: 1 });
     }
+    expect(await redeem(other, 'revoked')).toBe('unknown');
   });
 
   test('in silence, who comes back is told so in bounded time', async () => {
@@ -190,7 +214,8 @@ describe('where Redis is away', () => {
     begin(own, 'a');
     await own.store.settle();
     server.pause();
-    await expect(redeem(own, 'a')).rejects.toMatchObject({ name: 'RedisFailure', outcome: 'unknown' });
+    const outcome = { name: 'RedisFailure', outcome: 'unknown', message: 'Redis did not answer within 2000 ms' };
+    await expect(redeem(own, 'a')).rejects.toMatchObject(outcome);
     server.resume();
   });
 
@@ -280,8 +305,8 @@ describe('the keys that gateways share', () => {
   }
 
   /** A gateway with keys; it looks when the test says so. */
-  async function holder(prefix: string, clock = new StillClock()): Promise<Holder> {
-    const port = new RedisLink({ url: shared.url, onTrouble: () => {} });
+  async function holder(prefix: string, clock = new StillClock(), url = shared.url): Promise<Holder> {
+    const port = new RedisLink({ url, onTrouble: () => {} });
     const errors: unknown[] = [];
     const keys: TokenKeys = new TokenKeys(TokenKeys.random(), () => keyring.seek());
     const keyring: RedisKeyring = new RedisKeyring({
@@ -293,7 +318,7 @@ describe('the keys that gateways share', () => {
       onKeys: (text) => keys.rotate(text),
       onError: (error) => errors.push(error),
     });
-    const started = await startBus({ url: shared.url, prefix, port });
+    const started = await startBus({ url, prefix, port });
     onTestFinished(() => started.close());
     started.bus.invite(keyring);
     await until(() => keyring.known || errors.length > 0);
@@ -337,6 +362,19 @@ describe('the keys that gateways share', () => {
     const read = await Promise.all(given.map((token) => own.tokens.read(token, 'p')));
     expect(read).toEqual([expect.objectContaining({ code: 'bad-token' }), CLAIMS, CLAIMS, CLAIMS]);
     expect(own.errors).toEqual([]);
+  });
+
+  test('are not vouched for without a connection, and asked for with the next', async () => {
+    const proxy = await startProxy(Number(new URL(shared.url).port));
+    onTestFinished(() => proxy.close());
+    const { keyring } = await holder(newPrefix(), new StillClock(), proxy.url);
+    proxy.refuse(true);
+    proxy.cut();
+    await until(() => !keyring.known);
+    await keyring.seek();
+    expect(keyring.known).toBe(false);
+    proxy.refuse(false);
+    await until(() => keyring.known);
   });
 
   test('are learned when a token names one that is not known', async () => {

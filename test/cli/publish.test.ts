@@ -8,6 +8,7 @@ import { readSteps, type Step } from '../../src/cli/publish-lines.ts';
 import { recordingFile } from '../feeds/captures.ts';
 import { ask, startGateway, stopAll } from '../gateway/harness.ts';
 import { delta, SYMBOLS, snapshot, trade } from '../gateway/items.ts';
+import { documentFile, keyFor } from '../sessions/access-scene.ts';
 import { run } from './command.ts';
 
 afterEach(stopAll);
@@ -166,6 +167,41 @@ test('a gateway with a token wants it, from the environment', async () => {
   expect(code).toBe(1);
   expect(stderr).toMatch(/^tickwire: Publishing is open to .*Bearer/);
   expect((await run(['publish', file, '--url', gateway.url], { TICKWIRE_PUBLISH_TOKEN: 'sesame' })).code).toBe(0);
+});
+
+test('a gateway that wants to know who publishes is shown a key, from a file or the environment', async () => {
+  const desk = keyFor('desk', 'desk-a', 'desk');
+  const roles = { desk: { publish: [{ channels: ['trade'], symbols: ['A'] }] } };
+  const gateway = startGateway({ accessFile: documentFile({ roles, keys: [desk.entry] }), anonymous: 'off' }, SYMBOLS);
+  const lines = fileOf(trade());
+  const nobody = await run(['publish', lines, '--url', gateway.url]);
+  expect(nobody.code).toBe(1);
+  expect(nobody.stderr).toMatch(/^tickwire: unauthenticated: .*API key/);
+  const file = recordingFile([desk.key]);
+  expect(await run(['publish', lines, '--url', gateway.url, '--credential', file])).toMatchObject({
+    code: 0,
+    stderr: '',
+  });
+  const environment = { TICKWIRE_CREDENTIAL: desk.key, TICKWIRE_PUBLISH_TOKEN: 'not looked at' };
+  expect(await run(['publish', lines, '--url', gateway.url], environment)).toMatchObject({ code: 0, stderr: '' });
+  const denied = await run(['publish', fileOf(trade(), snapshot), '--url', gateway.url, '--credential', file]);
+  expect(denied.code).toBe(1);
+  expect(denied.stderr).toMatch(/^line 2: not-entitled: .*the book of A/);
+  expect(denied.stdout).toMatch(/^1 of 2 items published/);
+});
+
+test.each([
+  ['is not there', '/nothing/at/all', /^tickwire: there is no file \/nothing\/at\/all; name one that holds an API key/],
+  [
+    'holds no credential',
+    recordingFile(['two words of a secret']),
+    /holds no credential: .* one line without spaces\n$/,
+  ],
+])('a credential file that %s is a mistake of use, and is not repeated', async (_, file, sentence) => {
+  const { code, stdout, stderr } = await run(['publish', fileOf(trade()), '--credential', file]);
+  expect(stderr).toMatch(sentence);
+  expect(stderr).not.toContain('secret');
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
 });
 
 test('standard input is published as it comes, and Ctrl-C ends it with the counts', async () => {

@@ -53,4 +53,5 @@ test('the bundle is loaded on its own, and can connect', async () => {
   await new Promise(setImmediate);
   expect(dialled).toEqual(['ws://gateway/v1/stream', 'tickwire.v1.msgpack']);
   client.close();
+  expect(() => connect('ws://gateway/v1/stream', { WebSocket: Recorder, codec: 'json' })).toThrow(/in Node json/);
 });

@@ -2,7 +2,7 @@
 // Feeds it encoded frames of the JSON codec, and reads its requests as JSON.
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import { ClientStream, type StreamHandlers } from '../../src/client/stream.ts';
+import { ClientStream, jsonCodec as readingCodec, type StreamHandlers } from '../../src/client/node.ts';
 import { jsonCodec } from '../../src/protocol/codecs.ts';
 import type { Channel, Frame, QuoteFrame, StatusFrame, TopicFrame, TradeFrame } from '../../src/protocol/frames.ts';
 import { ByteWriter } from '../../src/protocol/writer.ts';
@@ -41,7 +41,7 @@ class Client {
     const names = ['topic', 'book', 'quote', 'trade', 'status', 'gap', 'reset', 'end', 'resync', 'ack'] as const;
     const handlers = Object.fromEntries(names.map((name) => [name, () => this.told.push(name)])) as StreamHandlers;
     this.stream = new ClientStream(
-      jsonCodec,
+      readingCodec,
       (message) => this.requests.push(JSON.parse(new TextDecoder().decode(message)) as Record<string, unknown>),
       handlers,
     );
@@ -106,6 +106,19 @@ describe.each(STATES)('a $channel', ({ channel, frame }) => {
     ]);
     expect(client.held!.counters.resyncs).toBe(2);
     expect(client.told.filter((name) => name === 'resync').length).toBe(2);
+  });
+
+  test('asks again to start over where that was refused, when the next frame comes', () => {
+    const refusal = { type: 'error', code: 'too-many-requests', message: 'No.', action: 'Later.' } as const;
+    client.take(frame(7, 8), { ...refusal, id: null }, { ...refusal, id: 77 }, frame(8, 9));
+    expect(client.requests.length).toBe(1);
+    client.take({ ...refusal, id: 1 });
+    expect(client.requests.length).toBe(1);
+    client.take(frame(9, 10), frame(10, 11));
+    expect(client.requests.map(({ op, id }) => [op, id])).toEqual([
+      ['resync', 1],
+      ['resync', 2],
+    ]);
   });
 
   test('goes on from an earlier connection in the same epoch, whatever its number there', () => {

@@ -1,8 +1,6 @@
 // Holds whose request it is: the socket's peer, or whom trusted proxies name, by X-Forwarded-For or the PROXY protocol, and that
 // nothing that a client writes itself makes another address of it. On real servers and sockets; proxies are played by hand.
 
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { addressOf, whence } from '../../src/gateway/address.ts';
 import { HAS_IPV6 } from './harness.ts';
@@ -28,15 +26,9 @@ function get(path = '/', headers: readonly string[] = []): string {
   return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers.map((line) => `${line}\r\n`).join('')}\r\n`;
 }
 
-async function dial(port: number, host = '127.0.0.1'): Promise<RawSocket> {
-  const tcp = connect(port, host);
-  await once(tcp, 'connect');
-  return RawSocket.over(tcp);
-}
-
 /** What is heard of one request on a connection of its own. */
 async function heard(door: Door, headers: readonly string[], before: readonly Buffer[] = []): Promise<unknown> {
-  const raw = await dial(door.port);
+  const raw = await RawSocket.dial(door.port);
   raw.write(Buffer.concat([...before, Buffer.from(get('/', headers))]));
   const { body } = await raw.response();
   raw.end();
@@ -76,7 +68,7 @@ describe('X-Forwarded-For', () => {
     const door = openDoor({ trusted: '127.0.0.1, 10.0.0.0/8' });
     const headers = lines.map((line) => `X-Forwarded-For: ${line}`);
     expect(await heard(door, headers)).toEqual({ address, forwarded: true, secure: false });
-    const raw = await dial(door.port);
+    const raw = await RawSocket.dial(door.port);
     raw.write(handshake().replace('\r\n\r\n', `\r\n${headers.join('\r\n')}\r\n\r\n`));
     expect((await raw.response()).status).toBe(101);
     expect(door.peers).toEqual([
@@ -100,7 +92,7 @@ describe('X-Forwarded-For', () => {
   });
   test.skipIf(!HAS_IPV6)('an IPv6 peer is known by its shortest form, and trusted by its range', async () => {
     const door = openDoor({ trusted: '::/120', host: '::1' });
-    const raw = await dial(door.port, '::1');
+    const raw = await RawSocket.dial(door.port, '::1');
     raw.write(get());
     expect(JSON.parse((await raw.response()).body)).toEqual({ ...itself, address: '::1' });
     raw.write(get('/', ['X-Forwarded-For: 192.0.2.1']));
@@ -131,7 +123,7 @@ describe('the PROXY protocol 2', () => {
   });
   test('may come on its own, and in pieces', async () => {
     const door = openDoor({ trusted: '127.0.0.1' });
-    const raw = await dial(door.port);
+    const raw = await RawSocket.dial(door.port);
     raw.tcp.setNoDelay(true);
     for (const byte of proxyHeader(client)) raw.write(Buffer.of(byte));
     raw.write(handshake());
@@ -153,9 +145,9 @@ describe('the PROXY protocol 2', () => {
   const invented = proxyHeader([6, 6, 6, 6]);
   test('a client that sends a second header with its first request is not heard at all', async () => {
     const door = openDoor({ trusted: '127.0.0.1' });
-    const raw = await dial(door.port);
+    const raw = await RawSocket.dial(door.port);
     raw.write(Buffer.concat([proxyHeader(client), invented, Buffer.from(handshake())]));
-    const other = await dial(door.port);
+    const other = await RawSocket.dial(door.port);
     other.write(Buffer.concat([proxyHeader(client), Buffer.from(handshake())]));
     expect((await other.response()).status).toBe(101);
     expect(raw.received).toHaveLength(0);
@@ -169,11 +161,11 @@ describe('the PROXY protocol 2', () => {
     'a connection that began with one ends behind its answer, so that no second one can follow: %s',
     async (_, first) => {
       const door = openDoor({ trusted: '127.0.0.1' });
-      const raw = await dial(door.port);
+      const raw = await RawSocket.dial(door.port);
       raw.write(Buffer.concat([proxyHeader(client), Buffer.from(first)]));
       await raw.untilClosed();
       expect(raw.received.toString()).toMatch(/^HTTP\/1.1 \d{3} .*\r\nConnection: close\r\n/s);
-      const pipelined = await dial(door.port);
+      const pipelined = await RawSocket.dial(door.port);
       pipelined.write(Buffer.concat([proxyHeader(client), Buffer.from(first), invented, Buffer.from(handshake())]));
       await pipelined.untilClosed();
       expect(pipelined.received.toString()).not.toContain('101 Switching');
@@ -182,7 +174,7 @@ describe('the PROXY protocol 2', () => {
   );
   test('one that does not read its answer, and goes on, is not heard either', async () => {
     const door = openDoor({ trusted: '127.0.0.1' });
-    const raw = await dial(door.port);
+    const raw = await RawSocket.dial(door.port);
     raw.tcp.pause();
     raw.write(Buffer.concat([proxyHeader(client), Buffer.from(get('/large'))]));
     // It has been answered once its answer fills the link.
@@ -195,7 +187,7 @@ describe('the PROXY protocol 2', () => {
   });
   test('a large answer arrives whole before the connection ends', async () => {
     const door = openDoor({ trusted: '127.0.0.1' });
-    const raw = await dial(door.port);
+    const raw = await RawSocket.dial(door.port);
     raw.write(Buffer.concat([proxyHeader(client), Buffer.from(get('/large'))]));
     await raw.untilClosed();
     const [head, body] = raw.received.toString('latin1').split('\r\n\r\n');
@@ -208,13 +200,13 @@ describe('the PROXY protocol 2', () => {
     ['one with another signature', Buffer.from('\r\n\r\n\0\r\nQUIX\n    ', 'latin1')],
   ])('%s is not answered, and harms nobody', async (_, header) => {
     const door = openDoor({ trusted: '127.0.0.1' });
-    const raw = await dial(door.port);
+    const raw = await RawSocket.dial(door.port);
     raw.write(Buffer.concat([header, Buffer.from(get())]));
     expect(await heard(door, [])).toEqual(itself);
     expect(raw.received).toHaveLength(0);
   });
   test('version 1 is refused in words, from a trusted peer too', async () => {
-    const raw = await dial(openDoor({ trusted: '127.0.0.1' }).port);
+    const raw = await RawSocket.dial(openDoor({ trusted: '127.0.0.1' }).port);
     raw.write(`PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n${get()}`);
     await raw.untilClosed();
     expect(raw.received.toString()).toMatch(/^HTTP\/1.1 505 HTTP Version Not Supported\r\n/);

@@ -1,26 +1,16 @@
-// Holds what the door does with connections that begin and do not go on, give up midway, or send what no client sends: they
-// end or are refused, nothing of them stays, and nobody else notices. On raw sockets.
+// Holds what the door does with upgrades that are given up midway, and with what no client sends: it is refused, nothing of it
+// stays, and nobody else notices. On raw sockets.
 
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readPair, type TlsPair } from '../../src/gateway/certificates.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
 import { jsonCodec } from '../../src/protocol/codecs.ts';
 import { ask, portOf, startGateway, stopAll, TestClient } from './harness.ts';
-import { closeDoors, openDoor } from './opendoor.ts';
 import { endAll, handshake, Opcode, RawSocket, wsFrame } from './rawsocket.ts';
-
-const FIXTURES = join(import.meta.dirname, 'fixtures');
-const PAIR = readPair({
-  tlsCert: join(FIXTURES, 'first-cert.pem'),
-  tlsKey: join(FIXTURES, 'first-key.pem'),
-  tlsPassphraseFile: '',
-}) as TlsPair;
 
 let gateway: Gateway;
 beforeEach(() => {
@@ -28,7 +18,6 @@ beforeEach(() => {
 });
 afterEach(() => {
   endAll();
-  closeDoors();
   stopAll();
 });
 
@@ -39,42 +28,6 @@ async function isAlive(): Promise<void> {
   client.end();
   await expect.poll(() => gateway.connectionCount).toBe(0);
 }
-
-describe('a connection that does not go on', () => {
-  /** Resolves once the server has ended it, though the client sends a little now and then. */
-  async function untilEnded(port: number, begin: Uint8Array | string, drip = ''): Promise<void> {
-    const tcp = connect(port, '127.0.0.1');
-    tcp.on('error', () => {});
-    await once(tcp, 'connect');
-    tcp.resume();
-    tcp.write(begin);
-    let sent = 0;
-    const timer = setInterval(() => {
-      if (sent < drip.length) tcp.write(drip[sent++]!);
-    }, 1_000);
-    await once(tcp, 'close');
-    clearInterval(timer);
-  }
-  test('is ended within seconds, however far it came, over TLS too', { timeout: 60_000 }, async () => {
-    const plain = portOf(gateway);
-    const secure = openDoor({ tls: PAIR }).port;
-    const whole = handshake();
-    // A record of TLS that is longer than what comes of it.
-    const hello = Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01]);
-    await Promise.all([
-      untilEnded(plain, ''),
-      untilEnded(plain, 'GET /v1/st'),
-      untilEnded(plain, whole.slice(0, -2)),
-      untilEnded(plain, 'GET / HTTP/1.1\r\nHost: x\r\nX: ', 'y'.repeat(100)),
-      untilEnded(plain, 'POST /v1/publish HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n', 'z'.repeat(100)),
-      untilEnded(plain, '\r\n\r\n\0\r\nQUIT\n'),
-      untilEnded(secure, ''),
-      untilEnded(secure, hello),
-      untilEnded(secure, hello, '\0'.repeat(100)),
-    ]);
-    await isAlive();
-  });
-});
 
 describe('an upgrade that is given up', () => {
   /** Answered or not: some connections end before the gateway has accepted them. */

@@ -296,15 +296,15 @@ describe('frames', () => {
       await closedOrServing(raw);
     }
   });
-  test('20,000 small pings are answered, and those of others too', async () => {
+  test('20,000 small pings end the connection that sends them, and nobody else notices', async () => {
     const raw = await RawSocket.upgraded(gateway);
     const many = Buffer.concat(Array.from({ length: 1_000 }, (_, i) => wsFrame(Opcode.ping, `${i}`)));
     for (let i = 0; i < 20; i++) {
-      raw.write(many);
+      if (raw.tcp.writable) raw.write(many);
       await witnesses.publish();
     }
-    raw.write(wsFrame(Opcode.ping, 'last'));
-    await raw.messageWhere(({ opcode, payload }) => opcode === Opcode.pong && payload.toString() === 'last');
+    const { payload } = await raw.messageWhere(({ opcode }) => opcode === Opcode.close);
+    expect(payload.readUInt16BE(0)).toBe(4007);
   });
   test('a message full of requests is answered whole', async () => {
     const patient = startGateway({ requestsPerSecMax: 1_000_000 });
@@ -327,13 +327,6 @@ describe('frames', () => {
     pings(50);
     expect(await client.closed).toEqual({ code: 4007, reason: 'flood' });
     expect(strict.connectionCount).toBe(0);
-  });
-  test('WebSocket pings count as requests: who sends nothing but these is closed too', async () => {
-    const strict = startGateway({ requestsPerSecMax: 2 });
-    const raw = await RawSocket.upgraded(strict);
-    raw.write(Buffer.concat(Array.from({ length: 200 }, () => wsFrame(Opcode.ping, 'x'))));
-    const { payload } = await raw.messageWhere(({ opcode }) => opcode === Opcode.close);
-    expect(payload.readUInt16BE(0)).toBe(4007);
   });
   test('a client in MessagePack that was damaged midway is told, not served something else', async () => {
     const raw = await RawSocket.upgraded(gateway, SUBPROTOCOL_MSGPACK);

@@ -281,7 +281,7 @@ describe('what there is not', () => {
     ['GET', '/v1/book/'],
     ['GET', '/v1/book/BTC-USD/more'],
     ['GET', '/v1/publish'],
-    ['GET', '/v1/stream'],
+    ['POST', '/v1/stream'],
     ['POST', '/v1/time'],
     ['POST', '/v1/instruments/BTC-USD'],
     ['DELETE', '/v1/book/BTC-USD'],

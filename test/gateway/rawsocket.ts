@@ -68,8 +68,12 @@ export class RawSocket {
     sockets.add(this);
   }
 
-  static async connect(gateway: Gateway): Promise<RawSocket> {
-    const raw = new RawSocket(connect(portOf(gateway), '127.0.0.1'));
+  static connect(gateway: Gateway): Promise<RawSocket> {
+    return RawSocket.dial(portOf(gateway));
+  }
+
+  static async dial(port: number, host = '127.0.0.1'): Promise<RawSocket> {
+    const raw = new RawSocket(connect(port, host));
     await once(raw.tcp, 'connect');
     return raw;
   }

@@ -130,15 +130,37 @@ describe('the handshake', () => {
   test.each([
     ['no key', { 'Sec-WebSocket-Key': null }],
     ['a key of the wrong length', { 'Sec-WebSocket-Key': 'short' }],
-    [
-      'no upgrade at all',
-      { Upgrade: null, Connection: null, 'Sec-WebSocket-Key': null, 'Sec-WebSocket-Version': null },
-    ],
-  ])('with %s it is an ordinary request for what is not there', async (_, changes) => {
+    ['a key of 24 characters that is no base64', { 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25j-_==' }],
+    ['a key that is base64 of other than 16 bytes', { 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZWFh' }],
+  ])('with %s it is refused, saying what one is', async (_, changes) => {
     const raw = await RawSocket.connect(gateway);
     raw.write(handshake(changes));
-    expect((await raw.response()).status).toBe(404);
+    const { status, body } = await raw.response();
+    expect([status, body]).toEqual([400, expect.stringContaining('Sec-WebSocket-Key is 16 random bytes in base64')]);
+    expect(gateway.connectionCount).toBe(0);
   });
+  const plain = { Upgrade: null, Connection: null, 'Sec-WebSocket-Key': null, 'Sec-WebSocket-Version': null };
+  test.each([
+    ['an ordinary request', plain],
+    ['one for another protocol', { Upgrade: 'h2c' }],
+    ['one that forgets Connection', { Connection: 'keep-alive' }],
+  ])('%s is told that a WebSocket is opened here', async (_, changes) => {
+    const raw = await RawSocket.connect(gateway);
+    raw.write(handshake(changes));
+    const { status, headers, body } = await raw.response();
+    expect([status, headers.get('upgrade'), headers.get('sec-websocket-version')]).toEqual([426, 'websocket', '13']);
+    expect(body).toContain('a WebSocket is opened here');
+    raw.write(handshake());
+    expect((await raw.response()).status).toBe(101);
+  });
+  test.each([{ Upgrade: 'WebSocket' }, { Connection: 'keep-alive, UPGRADE' }, { Upgrade: 'h2c, websocket' }])(
+    'the words may be written otherwise, among others: %j',
+    async (changes) => {
+      const raw = await RawSocket.connect(gateway);
+      raw.write(handshake(changes));
+      expect((await raw.response()).status).toBe(101);
+    },
+  );
 });
 
 describe('giving up', () => {

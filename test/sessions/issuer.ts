@@ -27,7 +27,11 @@ export async function signingKey(kid: string, alg = 'ES256'): Promise<SigningKey
 export const CLAIMS = { iss: 'https://issuer.example', aud: 'market-data', sub: 'desk-a', exp: NOW_SEC + 600 };
 
 /** A token with these claims instead; undefined leaves one out. */
-export function sign(key: SigningKey, claims: Readonly<Record<string, unknown>> = {}, header: Record<string, unknown> = {}): Promise<string> {
+export function sign(
+  key: SigningKey,
+  claims: Readonly<Record<string, unknown>> = {},
+  header: Record<string, unknown> = {},
+): Promise<string> {
   return new SignJWT({ ...CLAIMS, ...claims })
     .setProtectedHeader({ alg: key.alg, kid: key.kid, ...header })
     .sign(key.privateKey);

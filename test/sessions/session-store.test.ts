@@ -196,6 +196,7 @@ describe.each(['in this process', 'on Redis'])('a store of sessions %s', (where)
     for (const session of [connected, over]) {
       expect(await session.redeem(1, under.other)).toBe('unknown');
       expect(await session.redeem(2, under.other)).toBe('unknown');
+      expect(await session.redeem(1, under.other, BOB)).toBe('unknown');
     }
     expect(under.store.counters.connected).toBe(0);
   });
@@ -204,9 +205,11 @@ describe.each(['in this process', 'on Redis'])('a store of sessions %s', (where)
     const session = begun();
     for (let i = 0; i < 100; i++) session.become(`{"i":${i}}`);
     expect(session.asked).toBe(0);
-    await session.end();
-    expect(session.asked).toBe(1);
-    await session.redeem();
+    under.store.release(session.name);
+    // What its connection comes to afterwards is not its state.
+    session.state = '{"after":1}';
+    await under.settle();
+    expect(await session.redeem(1, under.other)).toEqual({ state: '{"i":99}', generation: 1 });
     expect(session.asked).toBe(1);
   });
 
@@ -278,7 +281,13 @@ describe.each(['in this process', 'on Redis'])('a store of sessions %s', (where)
     await session.end();
     under.store.release(session.name);
     await under.settle();
+    session.renew(1);
+    expect(under.store.counters).toMatchObject({ connected: 0, over: 1 });
     expect(await session.redeem(2)).toEqual({ state: '', generation: 2 });
+    session.renew(1);
+    await under.settle();
+    expect(await session.redeem(1)).toBe('used');
+    expect(under.store.counters.connected).toBe(0);
     expect(await stranger.redeem(5)).toBe('unknown');
     expect(stranger.asked).toBe(0);
   });

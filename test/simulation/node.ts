@@ -204,17 +204,9 @@ export class SimulatedNode {
   }
 
   accept(socket: Socket, codec: Codec): Connection {
-    const connection = new Connection({
-      id: `${this.name}${++this.connectionCount}`,
-      socket,
-      codec,
-      flush: this.flush,
-      topics: this.topics,
-      clock: this.kernel,
-      timers: this.kernel,
-      limits: this.limits,
-      counters: this.counters,
-    });
+    const { flush, topics, limits, counters, kernel } = this;
+    const site = { flush, topics, limits, counters, clock: kernel, timers: kernel };
+    const connection = new Connection(site, { id: `${this.name}${++this.connectionCount}`, socket, codec });
     this.connections.add(connection);
     this.sessions.welcome(connection);
     return connection;

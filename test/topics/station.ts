@@ -61,7 +61,8 @@ export class FakeClient implements Socket {
   ) {
     const { flush, topics, counters, limits, kernel } = station;
     const [clock, timers] = [kernel, kernel];
-    this.connection = new Connection({ id, socket: this, codec, flush, topics, clock, timers, limits, counters });
+    const site = { flush, topics, clock, timers, limits, counters };
+    this.connection = new Connection(site, { id, socket: this, codec });
     this.stream = new ClientStream(codec, (message) => this.request(message));
   }
 

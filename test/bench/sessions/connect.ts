@@ -38,8 +38,11 @@ interface Saturation {
 
 export const connect: Part = async (options) => {
   const { say, pinned } = options;
-  say('', 'connect: from the TCP connect to the first WebSocket message, then a reset; 16 source addresses on loopback');
-  const processes = new Processes();
+  say(
+    '',
+    'connect: from the TCP connect to the first WebSocket message, then a reset; 16 source addresses on loopback',
+  );
+  const processes = new Processes(options);
   try {
     const crowd = processes.crowd(pinned ? GENERATOR_CORE : null);
     const tickwire = await processes.gateway(pinned ? SUBJECT_CORE : null);

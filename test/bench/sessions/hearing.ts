@@ -1,8 +1,8 @@
 // Owns reading the messages of one gateway for many clients: what was read once is not read again for the next client that gets the same
 // bytes. The storm's clients ask it. Invariant: book frames of the same number say the same.
 
-import type { FlatLevels, Frame } from '../../../src/protocol/frames.ts';
 import { msgpackCodec } from '../../../src/protocol/codecs.ts';
+import type { FlatLevels, Frame } from '../../../src/protocol/frames.ts';
 
 /** Messages that many clients get are read once; a power of two. */
 const SLOTS = 4_096;

@@ -10,9 +10,14 @@ export class Holding {
   private readonly links = new Set<Link>();
   private readonly faults = new FaultList();
   private opened = 0;
+  private waiting = 0;
   private done: () => void = () => {};
 
   constructor(private readonly order: HoldOrder) {}
+
+  get held(): number {
+    return this.links.size;
+  }
 
   /** Resolves when each was welcomed, or has failed. */
   async open(): Promise<FromCrowd> {
@@ -32,8 +37,6 @@ export class Holding {
     this.links.clear();
     return { type: 'released', connections, ...this.faults.told() };
   }
-
-  private waiting = 0;
 
   private next(): void {
     if (this.opened === this.order.connections) {

@@ -27,7 +27,7 @@ export const idle: Part = async (options) => {
   const { say, pinned } = options;
   const connections = options.clients ?? descriptorsMax() - SPARE_DESCRIPTORS;
   say('', `idle: ${connections} connections, weighed ${options.settleSeconds} s after the last was welcomed`);
-  const processes = new Processes();
+  const processes = new Processes(options);
   try {
     const crowd = processes.crowd(pinned ? GENERATOR_CORE : null);
     const gateway = await processes.gateway(pinned ? SUBJECT_CORE : null);
@@ -112,7 +112,9 @@ function classLines(before: readonly ClassCount[], after: readonly ClassCount[],
   const sum = grown.reduce((total, { bytes }) => total + bytes, 0);
   return [
     `  the heap of a connection by class, ${sum.toFixed(0)} bytes:`,
-    ...grown.map(({ name, count, bytes }) => `  ${bytes.toFixed(0).padStart(8)} B ${count.toFixed(2).padStart(7)} x ${name}`),
+    ...grown.map(
+      ({ name, count, bytes }) => `  ${bytes.toFixed(0).padStart(8)} B ${count.toFixed(2).padStart(7)} x ${name}`,
+    ),
   ];
 }
 

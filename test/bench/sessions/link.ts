@@ -12,8 +12,8 @@ const EMPTY = Buffer.alloc(0);
 /** As long as the longest message that is expected. */
 const buffer = new ReadBuffer(4_194_304, 262_144);
 
-/** Each has ports of its own: tens of thousands of connections from one would use them up. */
-export const SOURCES = 16;
+/** Each has ports of its own: tens of thousands of connections from one would use them up. Elsewhere loopback has one address. */
+const SOURCES = process.platform === 'linux' ? 16 : 1;
 
 /** What happens to a link. Bytes are only valid during the call. */
 export interface LinkHolder {
@@ -25,7 +25,7 @@ export interface LinkHolder {
 let opened = 0;
 
 /** 127.0.0.1 and those after it, in turns. */
-export function sourceOf(number: number): string {
+function sourceOf(number: number): string {
   return `127.0.0.${1 + (number % SOURCES)}`;
 }
 
@@ -38,7 +38,7 @@ export class Link implements WsSink {
   private over = false;
 
   constructor(
-    { port, subprotocol }: Target,
+    { port, subprotocol, credential }: Target,
     private readonly holder: LinkHolder,
   ) {
     this.subprotocol = subprotocol;
@@ -48,7 +48,7 @@ export class Link implements WsSink {
     this.socket = connect({ host: '127.0.0.1', port, localAddress, noDelay: true, onread });
     this.socket.on('error', (error) => this.end(error.message));
     this.socket.on('close', () => this.end('the connection ended'));
-    this.socket.write(upgradeOf(subprotocol));
+    this.socket.write(upgradeOf(subprotocol, credential));
   }
 
   send(request: Uint8Array): void {
@@ -104,13 +104,17 @@ export class Link implements WsSink {
   }
 }
 
-const UPGRADES = new Map([null, SUBPROTOCOL].map((subprotocol) => [subprotocol, upgradeText(subprotocol)]));
+/** Texts of upgrades, by what they ask for: every client of a process sends one of a few. */
+const upgrades = new Map<string, string>();
 
-function upgradeOf(subprotocol: string | null): string {
-  return UPGRADES.get(subprotocol) ?? upgradeText(subprotocol);
-}
-
-/** The one place where a client says who it is, once gateways ask. */
-function upgradeText(subprotocol: string | null): string {
-  return upgradeRequest('/v1/stream', subprotocol);
+/** The one place where a client says who it is. */
+function upgradeOf(subprotocol: string | null, credential: string | null): string {
+  const key = `${subprotocol} ${credential}`;
+  const made = upgrades.get(key);
+  if (made !== undefined) return made;
+  const bare = upgradeRequest('/v1/stream', subprotocol);
+  const header = credential === null ? '' : `Authorization: Bearer ${credential}\r\n`;
+  const upgrade = `${bare.slice(0, -2)}${header}\r\n`;
+  upgrades.set(key, upgrade);
+  return upgrade;
 }

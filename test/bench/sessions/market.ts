@@ -5,8 +5,8 @@ import type { Gateway } from '../../../src/gateway/gateway.ts';
 import { Book } from '../../../src/market/book.ts';
 import { defineInstrument } from '../../../src/market/instrument.ts';
 import type { BookDelta, BookSnapshot } from '../../../src/market/update.ts';
-import { seededRandom } from '../workloads.ts';
 import { someDeltas, symbolOf, wholeBook } from '../redis/books.ts';
+import { seededRandom } from '../workloads.ts';
 import type { FinalBook } from './messages.ts';
 
 /** How often the market moves: a few updates at a time. */

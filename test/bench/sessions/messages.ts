@@ -1,5 +1,5 @@
 // Owns what the orchestrator of `bench:sessions` and its processes say to each other over IPC: each order gets one answer.
-// Servers: serve -> serving, memory, classes, market -> selling, close -> closed. Crowd and mover: their own orders below.
+// Servers: serve -> serving, memory, classes, market -> selling, close -> closed. Crowd and mover: their own.
 // Invariant: a process whose channel closes exits.
 
 import type { Settings } from '../../../src/settings/settings.ts';
@@ -11,6 +11,8 @@ export interface MemoryReading {
   /** Buffers and whatever else V8 knows of beside its heap. */
   readonly externalBytes: number;
   readonly connections: number;
+  /** Topics that are open. */
+  readonly topics: number;
   /** User and system time of all threads, ever. */
   readonly cpuUs: number;
 }
@@ -33,7 +35,7 @@ export type ToServer =
 export type FromServer =
   | { type: 'serving'; port: number }
   | ({ type: 'usage' } & MemoryReading)
-  | ({ type: 'memory'; topics: number } & MemoryReading)
+  | ({ type: 'memory' } & MemoryReading)
   | { type: 'classes'; classes: ClassCount[] }
   | { type: 'selling' }
   | { type: 'closed'; finals: FinalBook[] };
@@ -50,6 +52,8 @@ export interface Target {
   readonly port: number;
   /** Null: the baseline, which speaks none. */
   readonly subprotocol: string | null;
+  /** An API key; null: nobody says who they are. */
+  readonly credential: string | null;
 }
 
 export interface LatencyFigures {
@@ -85,9 +89,8 @@ export interface HoldOrder extends Target {
   readonly connections: number;
   readonly inFlight: number;
 }
-export interface StormOrder {
+export interface StormOrder extends Target {
   readonly type: 'gather';
-  readonly port: number;
   readonly clients: number;
   readonly inFlight: number;
   readonly books: number;
@@ -101,7 +104,7 @@ export type ToCrowd =
   | ({ type: 'probe' } & Target)
   | { type: 'release' }
   /** From now on whoever loses its gateway goes there. */
-  | { type: 'shelter'; port: number }
+  | ({ type: 'shelter' } & Target)
   | { type: 'storm' }
   | { type: 'settle'; finals: readonly FinalBook[] };
 export type FromCrowd =
@@ -125,5 +128,35 @@ export interface StormTimes {
   readonly healed: Readonly<Record<string, number>>;
 }
 
-export type ToMover = never;
-export type FromMover = never;
+/** Connects, asks for all books at once, measures from the request until they are whole, resets. */
+export interface MoveOrder extends Target {
+  readonly type: 'move';
+  /** Whether it brings what it holds. */
+  readonly resume: boolean;
+  /** Since it was last whole, at least. */
+  readonly awayMs: number;
+}
+export type ToMover =
+  | { type: 'books'; books: number }
+  /** Another client that follows all books there, for as long as the process lives. */
+  | ({ type: 'watch' } & Target)
+  | MoveOrder;
+export type FromMover =
+  | { type: 'ready' }
+  | { type: 'watching' }
+  | ({
+      type: 'moved';
+      /** From the request to the message with which the last book was whole. */
+      wholeUs: number;
+      /** Of those messages. */
+      bytes: number;
+      /** With a token rather than only with cursors. */
+      token: boolean;
+      /** Books by how they came. */
+      healed: Healed;
+    } & Faults);
+export interface Healed {
+  readonly replayed: number;
+  readonly diffed: number;
+  readonly snapshot: number;
+}

@@ -11,6 +11,8 @@ export interface PartOptions {
   readonly rate: number | null;
   readonly settleSeconds: number;
   readonly profile: boolean;
+  /** Nobody says who they are, rather than by an API key. */
+  readonly anonymous: boolean;
   /** Server on core 0, crowd on core 1. */
   readonly pinned: boolean;
   readonly seed: number;

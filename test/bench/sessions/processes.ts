@@ -5,8 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import type { Settings } from '../../../src/settings/settings.ts';
 import { Child } from '../children.ts';
-import type { FromCrowd, FromMover, FromServer, Target, ToCrowd, ToMover, ToServer } from './messages.ts';
 import { SUBPROTOCOL } from '../tickframes.ts';
+import { CrowdKey } from './credential.ts';
+import type { FromCrowd, FromMover, FromServer, Target, ToCrowd, ToMover, ToServer } from './messages.ts';
 
 /** As deep below the root as sources are: the scripts of proto/redis are found by their place. */
 const BUNDLES = fileURLToPath(new URL('../../../.cache/tickwire-bench/', import.meta.url));
@@ -19,8 +20,12 @@ export type ServerChild = Child<ToServer, FromServer>;
 export type CrowdChild = Child<ToCrowd, FromCrowd>;
 export type MoverChild = Child<ToMover, FromMover>;
 
-/** How much the crowd's clients may take that ordinary ones may not; all else is as shipped. */
-export const GATEWAY_SETTINGS: Partial<Settings> = {};
+/** How much the crowd may take that ordinary clients may not; all else is as shipped. */
+const GATEWAY_SETTINGS: Partial<Settings> = {
+  connectsPerSecMax: 1_000_000,
+  connectionsMax: 1_000_000,
+  resumeSessionsMax: 1_000_000,
+};
 
 export async function bundleProcesses(): Promise<void> {
   await build({
@@ -44,6 +49,11 @@ export interface Served {
 
 export class Processes {
   private readonly children: { stop(): Promise<void> }[] = [];
+  private readonly key: CrowdKey | null;
+
+  constructor({ anonymous }: { readonly anonymous: boolean }) {
+    this.key = anonymous ? null : new CrowdKey();
+  }
 
   /** `core` null: wherever the system likes. */
   crowd(core: number | null): CrowdChild {
@@ -56,19 +66,22 @@ export class Processes {
 
   async gateway(core: number | null, settings: Partial<Settings> = {}): Promise<Served> {
     const child: ServerChild = this.start('sessions-gateway', core);
-    child.tell({ type: 'serve', settings: { port: 0, ...GATEWAY_SETTINGS, ...settings }, firstMessage: [] });
-    return { child, target: { port: (await child.next('serving')).port, subprotocol: SUBPROTOCOL } };
+    const access = this.key === null ? {} : { accessFile: this.key.accessFile };
+    child.tell({ type: 'serve', settings: { port: 0, ...GATEWAY_SETTINGS, ...access, ...settings }, firstMessage: [] });
+    const { port } = await child.next('serving');
+    return { child, target: { port, subprotocol: SUBPROTOCOL, credential: this.key?.credential ?? null } };
   }
 
   /** uWebSockets.js alone; `firstMessage` is what it sends to whoever connects. */
   async baseline(core: number | null, firstMessage: readonly number[]): Promise<Served> {
     const child: ServerChild = this.start('sessions-raw', core);
     child.tell({ type: 'serve', settings: {}, firstMessage });
-    return { child, target: { port: (await child.next('serving')).port, subprotocol: null } };
+    return { child, target: { port: (await child.next('serving')).port, subprotocol: null, credential: null } };
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.children.splice(0).map((child) => child.stop()));
+    this.key?.remove();
   }
 
   private start<To extends { type: string }, From extends { type: string }>(

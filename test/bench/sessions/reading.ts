@@ -12,11 +12,11 @@ const COLLECTIONS = 3;
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-export function memoryReading(connections: number, clean: boolean): MemoryReading {
+export function memoryReading(open: Pick<MemoryReading, 'connections' | 'topics'>, clean: boolean): MemoryReading {
   for (let i = 0; clean && i < COLLECTIONS; i++) collect();
   const { rss, heapUsed, external } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
-  return { rssBytes: rss, heapUsedBytes: heapUsed, externalBytes: external, connections, cpuUs: user + system };
+  return { rssBytes: rss, heapUsedBytes: heapUsed, externalBytes: external, cpuUs: user + system, ...open };
 }
 
 /** The part of a heap snapshot that is read. */

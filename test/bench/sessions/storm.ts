@@ -11,7 +11,9 @@ const ROUNDS = 3;
 const CLIENTS = 5_000;
 const BOOKS = 20;
 const BOOKS_PER_CLIENT = 3;
-const UPDATES_PER_SEC = 40;
+const UPDATES_PER_SEC = 20;
+/** What the gateways let in, as an operator sets it who expects this. */
+const CONNECTS_PER_SEC = 5_000;
 /** Below what a listening socket lets wait: above it the kernel drops, and a second passes until the next try. */
 const IN_FLIGHT = 256;
 /** Under load before the kill. */
@@ -34,7 +36,7 @@ export const storm: Part = async (options) => {
   say(
     '',
     `storm: ${clients} clients on ${BOOKS_PER_CLIENT} of ${BOOKS} books of 200 levels a side, ${UPDATES_PER_SEC} updates/s; ` +
-      `their gateway is killed, they go to one that has none of the books, ${IN_FLIGHT} connects at a time`,
+      `their gateway is killed, they go to one that has none of the books, ${IN_FLIGHT} connects at a time, at most ${options.rate ?? CONNECTS_PER_SEC} a second let in`,
   );
   const redis = await startRedis();
   try {
@@ -58,8 +60,8 @@ export const storm: Part = async (options) => {
 async function runRound(redisUrl: string, clients: number, options: PartOptions) {
   const { pinned, say, seed } = options;
   const server = pinned ? SUBJECT_CORE : null;
-  const processes = new Processes();
-  const settings = { redisUrl, redisPrefix: 'storm' };
+  const processes = new Processes(options);
+  const settings = { redisUrl, redisPrefix: 'storm', connectsPerSecMax: options.rate ?? CONNECTS_PER_SEC };
   try {
     const crowd = processes.crowd(pinned ? GENERATOR_CORE : null);
     const seller = await processes.gateway(null, settings);
@@ -67,11 +69,11 @@ async function runRound(redisUrl: string, clients: number, options: PartOptions)
     const rawMs = await connectAll(processes, crowd, await welcomeBytes(crowd, first), clients, options);
     seller.child.tell({ type: 'market', books: BOOKS, updatesPerSec: UPDATES_PER_SEC, seed });
     await seller.child.next('selling');
-    const { port } = first.target;
-    crowd.tell({ type: 'gather', port, clients, inFlight: IN_FLIGHT, books: BOOKS, booksPerClient: BOOKS_PER_CLIENT });
+    const size = { clients, inFlight: IN_FLIGHT, books: BOOKS, booksPerClient: BOOKS_PER_CLIENT };
+    crowd.tell({ type: 'gather', ...first.target, ...size });
     let exact = tellFaults('gathering', await crowd.next('gathered', ANSWER_MS_MAX), options);
     await new Promise((resolve) => setTimeout(resolve, CALM_MS));
-    crowd.tell({ type: 'shelter', port: second.target.port });
+    crowd.tell({ type: 'shelter', ...second.target });
     await crowd.next('sheltered');
     const killedUs = nowUs();
     await first.child.stop();

@@ -5,11 +5,10 @@ import { packed } from '../../../src/client/packer.ts';
 import type { Frame } from '../../../src/protocol/frames.ts';
 import { nowUs } from '../clock.ts';
 import { symbolOf } from '../redis/books.ts';
-import { SUBPROTOCOL } from '../tickframes.ts';
 import { FaultList } from './faults.ts';
-import { Hearing, type HeardFrame } from './hearing.ts';
+import { type HeardFrame, Hearing } from './hearing.ts';
 import { Link, type LinkHolder } from './link.ts';
-import type { FinalBook, FromCrowd, StormOrder } from './messages.ts';
+import type { FinalBook, FromCrowd, StormOrder, Target } from './messages.ts';
 import { NOTHING, States } from './states.ts';
 
 /** Before the next try, where the gateway did not say when. */
@@ -23,7 +22,7 @@ export class Storm {
   /** What gateways call the books. */
   topics = new Map<number, { book: number; epoch: number }>();
   hearing = new Hearing();
-  port: number;
+  target: Target;
   readonly healed: Record<string, number> = {};
   frames = 0;
   private retries = 0;
@@ -37,8 +36,8 @@ export class Storm {
   private changed: () => void = () => {};
 
   constructor(private readonly order: StormOrder) {
-    const { clients, books, booksPerClient, port } = order;
-    this.port = port;
+    const { clients, books, booksPerClient } = order;
+    this.target = order;
     this.clients = Array.from({ length: clients }, (_, client) => {
       const own = Array.from({ length: booksPerClient }, (_each, i) => (client + i) % books);
       return new StormClient(this, client, own);
@@ -52,8 +51,8 @@ export class Storm {
   }
 
   /** From now on clients that lose their gateway go there. */
-  shelter(port: number): FromCrowd {
-    this.port = port;
+  shelter(target: Target): FromCrowd {
+    this.target = target;
     this.topics = new Map();
     this.hearing = new Hearing();
     return { type: 'sheltered' };
@@ -67,9 +66,9 @@ export class Storm {
     return { type: 'whole', lostFromUs, welcomedUs, wholeUs: nowUs(), retries, healed, ...this.faults.told() };
   }
 
-  /** Resolves when all hold what was published last. */
+  /** Resolves when all have come to what was published last, with whether that is what they hold. */
   async settle(finals: readonly FinalBook[]): Promise<FromCrowd> {
-    const atEnd = (): boolean => this.clients.every((client) => client.faultAt(finals) === null);
+    const atEnd = (): boolean => !this.clients.some((client) => client.awaits(finals));
     await this.until(atEnd, SETTLE_MS_MAX, null);
     for (const client of this.clients) {
       const fault = client.faultAt(finals);
@@ -171,7 +170,7 @@ class StormClient implements LinkHolder {
   connect(): void {
     this.welcomed = false;
     this.retryAfterMs = null;
-    this.link = new Link({ port: this.storm.port, subprotocol: SUBPROTOCOL }, this);
+    this.link = new Link(this.storm.target, this);
   }
 
   end(): void {
@@ -193,6 +192,14 @@ class StormClient implements LinkHolder {
   message(bytes: Uint8Array, start: number, end: number): void {
     const { storm } = this;
     for (const heard of storm.hearing.read(bytes, start, end)) this.take(heard);
+  }
+
+  /** Whether more is to come. */
+  awaits(finals: readonly FinalBook[]): boolean {
+    return this.books.some((book, place) => {
+      const held = this.held[place]!;
+      return held === NOTHING || this.storm.states.at(held).seq < finals[book]!.seq;
+    });
   }
 
   /** What is wrong with what it holds, when nothing is published any more; null: nothing. */
