@@ -140,12 +140,16 @@ export class TestClient {
   }
 
   /** Begins to connect, with these subprotocols. */
-  static open(gateway: Gateway, protocols: string | string[] | undefined): TestClient {
+  static open(
+    gateway: Gateway,
+    protocols: string | string[] | undefined,
+    headers: Readonly<Record<string, string>> = {},
+  ): TestClient {
     const port = portOf(gateway);
     const binary = Array.isArray(protocols)
       ? protocols.find((each) => each === SUBPROTOCOL_MSGPACK || each === SUBPROTOCOL_JSON) === SUBPROTOCOL_MSGPACK
       : protocols === SUBPROTOCOL_MSGPACK;
-    return new TestClient(new WebSocket(`ws://127.0.0.1:${port}/v1/stream`, protocols), binary);
+    return new TestClient(new WebSocket(`ws://127.0.0.1:${port}/v1/stream`, protocols, { headers }), binary);
   }
 
   /** Sends requests in the connection's codec, all in one message. */
