@@ -60,7 +60,7 @@ class Known {
   recorded = false;
 
   constructor(
-    readonly principal: string,
+    public principal: string,
     public generation: number,
     public token: string,
   ) {}
@@ -129,7 +129,9 @@ export class RedisSessions implements SessionStore, RedisGuest {
     const known = this.connected.get(session);
     if (known !== undefined) {
       if (generation <= known.generation) return;
-      known.former = generation === known.generation + 1 ? known.token : '';
+      // Another principal: what was given to the one before is void.
+      known.former = generation === known.generation + 1 && known.principal === principalHash ? known.token : '';
+      known.principal = principalHash;
       known.token = tokenHash;
       known.generation = generation;
       this.write(session, { known, what: 'held' });

@@ -96,7 +96,7 @@ function makeKey({ role, principal, id = idFor(principal), expires, file, json =
 }
 
 async function printHash(): Promise<void> {
-  const { stdin } = process;
+  const stdin = process.stdin;
   if (stdin.isTTY) throw new Complaint('pipe the key in: tickwire key hash < key.txt', ExitCode.misused);
   // Never as an argument: the list of processes would show it.
   const key = (await text(stdin)).trim();

@@ -97,7 +97,8 @@ export class Door {
       const now = this.options.access.refresh(connection.identity);
       if ('code' in now) {
         revoke(connection);
-        connection.refuse(now.code === 'expired-credential' ? now : fault('revoked'), null);
+        const expired = now.code === 'expired-credential';
+        connection.refuse(expired ? now : fault('revoked'), expired ? 0 : null);
       } else if (now !== connection.identity) this.identify(connection, now);
     }
   }

@@ -61,8 +61,12 @@ const INSTRUMENT_BODY = Compile(
 /** What is told of one symbol. */
 const READABLE: readonly string[] = ['instruments', 'book', 'quote', 'trades'] satisfies Readable[];
 
+/** Of bodies at once that are received before it is known whose they are: of somebody's who may be nobody, memory is not free. */
+const UNKNOWN_BYTES_MAX = 67_108_864;
+
 export class HttpApi {
   private readonly readings: Readings;
+  private unknownBytes = 0;
 
   constructor(private readonly options: HttpOptions) {
     this.readings = new Readings(options);
@@ -152,9 +156,15 @@ export class HttpApi {
   ): Promise<{ value: unknown; identity: Identity } | Fault> {
     const permitted = this.permitted(request, permit);
     if (!(permitted instanceof Promise) && 'code' in permitted) return permitted;
+    const bytes = bodyBytesOf(request, this.options.settings.publishBytesMax);
+    if (this.unknownBytes + bytes > UNKNOWN_BYTES_MAX) {
+      return fault('not-ready', 'too many wait until it is known who they are');
+    }
+    this.unknownBytes += bytes;
     // Before the first wait: what comes until it is asked for is lost.
     const receiving = request.body();
     const identity = await permitted;
+    this.unknownBytes -= bytes;
     if ('code' in identity) return identity;
     const body = await receiving;
     if (body === null) return fault('too-large', `at most ${this.options.settings.publishBytesMax} bytes`);
@@ -248,6 +258,12 @@ export function readInstrument(value: unknown, symbol: string): Instrument | str
   if (typeof tick === 'string') return `tickSize ${tickSize}: ${tick} at scale ${rest.priceScale}`;
   if (typeof lot === 'string') return `lotSize ${lotSize}: ${lot} at scale ${rest.sizeScale}`;
   return defineInstrument({ ...rest, symbol, tickSize: tick, lotSize: lot });
+}
+
+/** How long a body is, at most: what is longer is not kept. */
+function bodyBytesOf({ headers }: HttpRequest, bytesMax: number): number {
+  const announced = headers.get('content-length') ?? '';
+  return /^\d{1,15}$/.test(announced) ? Math.min(bytesMax, Number(announced)) : bytesMax;
 }
 
 function isMsgpack({ headers }: HttpRequest): boolean {

@@ -36,6 +36,8 @@ export interface PublisherSessionOptions extends Intake {
 
 /** Past this many unread bytes of answers no credits are given back until the socket has drained. */
 const UNREAD_BYTES_MAX = 65_536;
+/** What is kept until it is known whose it is: who sends more is not trusted with more. */
+const HELD_BYTES_MAX = 16_384;
 /** What keeping a message takes beside its bytes: empty ones need room too. */
 const HELD_MESSAGE_BYTES = 256;
 /** The longest that a timer can wait; further ends are looked at again then. */
@@ -186,10 +188,9 @@ export class PublisherSession {
 
   /** Keeps what comes before it is known who sends it: the bytes are ours only until this returns. */
   private hold(message: Uint8Array, binary: boolean): void {
-    const bytesMax = this.options.limits.publishBytesMax;
     this.heldBytes += message.length + HELD_MESSAGE_BYTES;
-    if (this.heldBytes > bytesMax) {
-      return this.leave(fault('too-large', `more than ${bytesMax} bytes before the welcome`), CloseCode.overrun);
+    if (this.heldBytes > HELD_BYTES_MAX) {
+      return this.leave(fault('too-large', `more than ${HELD_BYTES_MAX} bytes before the welcome`), CloseCode.overrun);
     }
     this.held.push({ message: new Uint8Array(message), binary });
   }

@@ -355,7 +355,8 @@ function send(
     for (const [name, value] of Object.entries({ 'Cache-Control': 'no-store', ...headers })) {
       res.writeHeader(name, value);
     }
-    if (headOnly) res.endWithoutBody(Buffer.byteLength(body), last);
+    // The library still waits for the body that was announced, and takes what comes next on the connection amiss.
+    if (headOnly) res.endWithoutBody(Buffer.byteLength(body), true);
     else if (status !== 304) res.end(body, last);
     else if (last) res.endWithoutBody(0, true);
     else res.endWithoutBody();

@@ -57,7 +57,8 @@ export interface SessionStore {
   /** Whether what is said now is kept at once: while it is not, no new token should be given, since nobody else would know it. */
   readonly ready: boolean;
   /**
-   * Begins a session, or gives it another token, from now on the newest; generations count up by one. Never fails: what can't be
+   * Begins a session, or gives it another token, from now on the newest; generations count up by one. Where the principal is another
+   * than before, nobody comes back with an earlier token. Never fails: what can't be
    * written is counted, and written as soon as it can be.
    */
   renew(session: string, generation: number, tokenHash: string, principalHash: string): void;

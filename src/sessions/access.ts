@@ -163,6 +163,11 @@ export class Access {
     this.poll = null;
   }
 
+  /** JWTs whose signature was worked out, and those that were known already. */
+  get counters(): WebTokens['counters'] | null {
+    return this.webTokens?.counters ?? null;
+  }
+
   private look(onlyIfChanged: boolean): void {
     this.keys?.reload(onlyIfChanged);
     if (this.file !== null && (!onlyIfChanged || this.file.isChanged()) && this.file.reload()) {
@@ -184,12 +189,7 @@ export class Access {
       return [name, { text, grant: before.get(text) ?? grantOf(role) }];
     });
     this.grants = new Map(named);
-    for (const local of [false, true]) {
-      const known = this.nobodies.get(local);
-      const now = this.nobody(local);
-      const same = known !== undefined && !('code' in known) && !('code' in now) && isSame(known, now);
-      this.nobodies.set(local, same ? known : now);
-    }
+    for (const local of [false, true]) this.nobodies.set(local, this.nobody(local));
   }
 
   private nobody(local: boolean): Identity | Fault {

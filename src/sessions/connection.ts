@@ -288,7 +288,8 @@ export class Connection extends Recipient implements Served {
   /** Closes with a word on why, in a frame. `retryAfterMs` null: it should not come back as it is. */
   refuse({ code, message, action }: Fault, retryAfterMs: number | null): void {
     this.tell({ type: 'refused', code, message, action, retryAfterMs });
-    this.close(retryAfterMs === null ? CloseCode.unauthorized : CloseCode.refused, code);
+    const closeCode = retryAfterMs === null ? CloseCode.unauthorized : CloseCode.refused;
+    this.close(code === 'expired-credential' ? CloseCode.expired : closeCode, code);
   }
 
   /** Nothing is sent for so long, as if the link had stalled; 0 ends it. */

@@ -56,8 +56,9 @@ export class Continuity {
   /** Gives a connection its first token. */
   begin(connection: Connection): void {
     this.connections.set(connection.id, connection);
-    connection.tokenGeneration = 0;
-    this.give(connection);
+    // Where nobody else would know it, it comes once somebody does.
+    if (this.options.store.ready) this.give(connection);
+    else connection.tokenDueMs = 0;
   }
 
   /** Once a second: gives another token when it is time. */

@@ -190,7 +190,7 @@ export class FileKeys implements IssuerKeys {
 }
 
 /** What a file of keys holds. Nothing of it is repeated: it may be a secret. */
-export function readKeys(text: string, algorithms: readonly string[]): Reading<JWTVerifyGetKey> {
+function readKeys(text: string, algorithms: readonly string[]): Reading<JWTVerifyGetKey> {
   const trimmed = text.trim();
   if (trimmed.startsWith('{')) return readJwk(trimmed, algorithms);
   if (!trimmed.startsWith('-----BEGIN ')) return taken(Buffer.from(trimmed), algorithms);

@@ -20,7 +20,7 @@ class Kept {
   end: 'used' | 'revoked' | null = null;
 
   constructor(
-    readonly principal: string,
+    public principal: string,
     public generation: number,
     public token: string,
     public untilMs: number,
@@ -50,7 +50,9 @@ export class SessionMemory implements SessionStore {
     const kept = this.connected.get(session);
     if (kept !== undefined) {
       if (generation <= kept.generation) return;
-      kept.former = generation === kept.generation + 1 ? kept.token : '';
+      // Another principal: what was given to the one before is void.
+      kept.former = generation === kept.generation + 1 && kept.principal === principalHash ? kept.token : '';
+      kept.principal = principalHash;
       kept.token = tokenHash;
       kept.generation = generation;
       kept.untilMs = untilMs;

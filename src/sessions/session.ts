@@ -319,7 +319,12 @@ export class Sessions {
   }
 
   private bringBack(connection: Connection, request: SubscribeRequest, shape: ViewShape, symbol: string): Outcome {
-    if (isPattern(symbol)) return this.patterns.subscribe(connection, request, shape, symbol) ?? ofPattern(shape);
+    if (isPattern(symbol)) {
+      const refused = this.patterns.subscribe(connection, request, shape, symbol);
+      const name = topicName(request.channel, symbol, request.group);
+      for (const subscription of broughtBy(connection, name)) subscription.healDue = true;
+      return refused ?? ofPattern(shape);
+    }
     const held = connection.subscriptions.get(topicName(request.channel, symbol, request.group));
     if (held !== undefined) return inForce(held);
     const outcome = this.subscribeTo(connection, request, shape, symbol, null);

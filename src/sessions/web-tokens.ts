@@ -57,7 +57,7 @@ export class WebTokens {
     this.algorithms = algorithmsOf(settings.jwtAlgorithms);
   }
 
-  /** Who brought the token, or why it is not taken. Never rejects. */
+  /** Who brought the token, also one that was good and has ended since; or why it is not taken. Never rejects. */
   async verify(token: string): Promise<WebTokenBearer | Fault> {
     if (token.length > WEB_TOKEN_BYTES_MAX)
       return fault('bad-credential', `a JWT has at most ${WEB_TOKEN_BYTES_MAX} bytes`);
@@ -66,7 +66,7 @@ export class WebTokens {
     if (known !== undefined && known.generation === this.keys.generation) {
       this.keys.freshen();
       this.counters.remembered += 1;
-      return this.isOver(known.bearer) ? fault('expired-credential') : known.bearer;
+      return known.bearer;
     }
     const running = this.pending.get(digest) ?? this.verifyAnew(token, digest);
     this.pending.set(digest, running);
@@ -129,10 +129,6 @@ export class WebTokens {
     if (this.verified.size <= VERIFIED_MAX) return;
     const [oldest] = this.verified.keys();
     this.verified.delete(oldest!);
-  }
-
-  private isOver({ untilMs }: WebTokenBearer): boolean {
-    return this.clock.nowUs() / 1_000 >= untilMs;
   }
 }
 

@@ -232,6 +232,19 @@ describe('what a client may', () => {
     expect((await stays.settled()).map(({ type }) => type)).toEqual([]);
   });
 
+  test('who was nobody may say who he is; what was given to nobody is void then', async () => {
+    const desk = keyFor('desk-1', 'desk', 'all');
+    const gateway = startGateway({ accessFile: documentFile({ roles: ROLES, keys: [desk.entry] }) }, LISTED);
+    const client = TestClient.open(gateway, SUBPROTOCOL_JSON);
+    const { token } = await client.next('token');
+    client.send({ op: 'auth', id: 1, credential: desk.key });
+    expect(await client.next('identity')).toMatchObject({ principal: 'desk' });
+    client.end();
+    const thief = await TestClient.connect(gateway);
+    thief.send({ op: 'resume', id: 2, token });
+    expect(['expired-token', 'foreign-token']).toContain((await thief.next('error')).code);
+  });
+
   test('a fresh credential of the same principal replaces the one before; that of another is refused', async () => {
     const { gateway, desk, other } = closed('all');
     const client = await signedIn(gateway, desk);

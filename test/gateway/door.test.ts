@@ -96,6 +96,18 @@ describe('headers', () => {
   });
 });
 
+test('the answer to HEAD says that its connection ends, which clients that keep theirs go by', async () => {
+  for (let i = 0; i < 5; i++) {
+    // This client keeps its connections.
+    const head = await fetch(`${gateway.url}/v1/instruments`, { method: 'HEAD' });
+    const whole = await fetch(`${gateway.url}/v1/instruments`);
+    expect((await whole.text()).length).toBe(Number(head.headers.get('content-length')));
+    const raw = await RawSocket.connect(gateway);
+    raw.write('HEAD /v1/instruments HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await expect.poll(() => raw.received.toString()).toMatch(/\r\nConnection: close\r\n.*\r\n\r\n/s);
+  }
+});
+
 describe('frames without a mask', () => {
   // RFC 6455 section 5.1 has a server end such a connection. The library reads the first four bytes of the payload as the
   // mask and the rest through it, so that what arrives is noise, which is refused as such, or waits for four more bytes.

@@ -1,12 +1,16 @@
 // Holds writing and reading over HTTP to what the one who asks may: by API key, publish token or none, item by item. Beside the
 // gateway's real access document, on real sockets.
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Gateway } from '../../src/gateway/gateway.ts';
 import { documentFile, EVERYTHING, keyFor, put } from '../sessions/access-scene.ts';
+import { sign, signingKey } from '../sessions/issuer.ts';
 import { ask, type HttpAsk, list, publish, startGateway, stopAll } from './harness.ts';
 import { SYMBOLS, snapshot, trade } from './items.ts';
-import { RawSocket } from './rawsocket.ts';
+import { endAll, RawSocket } from './rawsocket.ts';
 
 const desk = keyFor('desk', 'desk-a', 'desk');
 const boss = keyFor('boss', 'boss', 'boss');
@@ -31,7 +35,10 @@ beforeEach(() => {
   path = documentFile(DOCUMENT);
   gateway = startGateway({ accessFile: path }, SYMBOLS);
 });
-afterEach(stopAll);
+afterEach(() => {
+  endAll();
+  stopAll();
+});
 
 const by = ({ key }: { readonly key: string }) => ({ Authorization: `Bearer ${key}` });
 
@@ -109,7 +116,6 @@ describe('publishing', () => {
       `POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${reader.key}\r\nContent-Length: 100000\r\n\r\n`,
     );
     expect(JSON.parse((await socket.response()).body)).toMatchObject({ error: { code: 'not-entitled' } });
-    socket.end();
   });
   test('what a key may is what the document says by now', async () => {
     expect((await publish(gateway, trade(), by(desk))).status).toBe(200);
@@ -210,4 +216,46 @@ test('a document without keys changes nothing for programs on this machine', asy
   expect((await publish(open, trade())).status).toBe(200);
   expect((await ask(open, '/v1/quote/A')).status).toBe(200);
   expect((await ask(open, '/v1/quote/A', { headers: { Origin: 'https://else.example' } })).code).toBe('not-entitled');
+});
+
+test('bodies of those of whom it is not known yet who they are take so much memory and no more', async () => {
+  const key = await signingKey('k1');
+  let answer: () => void = () => {};
+  const asked = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const issuer = createServer((_, response) => {
+    void asked.then(() => response.end(JSON.stringify({ keys: [key.jwk] })));
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => {
+    answer();
+    issuer.close();
+    issuer.closeAllConnections();
+  });
+  await once(issuer, 'listening');
+  const jwks = startGateway(
+    {
+      jwksUrl: `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/keys`,
+      ...{ jwtIssuer: 'https://issuer.example', jwtAudience: 'market-data' },
+    },
+    SYMBOLS,
+  );
+  const exp = Math.floor(Date.now() / 1_000) + 600;
+  const claims = { exp, tickwire: { publish: EVERYTHING } };
+  const forged = await sign(await signingKey('k1'), claims);
+  const post = async () => {
+    const socket = await RawSocket.connect(jwks);
+    const head = ['POST /v1/publish HTTP/1.1', 'Host: localhost', `Authorization: Bearer ${forged}`];
+    socket.write([...head, 'Content-Length: 4194304', '', '{'].join('\r\n'));
+    return socket.response();
+  };
+  const answers = Array.from({ length: 17 }, post);
+  const first = await Promise.race(answers);
+  expect([first.status, first.body]).toEqual([503, expect.stringContaining('too many wait')]);
+  answer();
+  const codes = (await Promise.all(answers)).map(({ status }) => status);
+  expect(codes.sort()).toEqual([...Array.from({ length: 16 }, () => 401), 503]);
+  // The room is there again.
+  const headers = { Authorization: `Bearer ${await sign(key, claims)}` };
+  expect((await publish(jwks, trade(), headers)).status).toBe(200);
 });

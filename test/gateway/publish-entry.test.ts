@@ -315,8 +315,8 @@ describe('on a clock of its own', () => {
     expect([room.said, room.time.pending]).toEqual([['not-ready'], 0]);
   });
   test.each([
-    ['long', 1_500, 3],
-    ['empty', 0, 17],
+    ['long', 7_936, 3],
+    ['empty', 0, 65],
   ])('of %s messages no more wait until then than memory is meant for', async (_, bytes, count) => {
     const room = new Room();
     const message = Buffer.alloc(bytes, ' ');

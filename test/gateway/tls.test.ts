@@ -5,6 +5,7 @@ import { createPrivateKey } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -83,6 +84,15 @@ async function dial(port: number, versions: { minVersion?: SecureVersion; maxVer
 
 function subjectOf(socket: TLSSocket): string {
   return `CN=${String(socket.getPeerCertificate().subject.CN)}`;
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
 }
 
 /** The certificate that a new connection sees. */
@@ -186,15 +196,18 @@ describe('the public port over TLS', () => {
     expect(readPair(files)).toMatch(fault);
     expect(() => start()).toThrow("the settings can't work");
   });
-  test('a port that is taken is an error, over TLS or not, on either side', () => {
-    const secure = portOf(start());
-    const plain = portOf(start({ tlsCert: '', tlsKey: '' }));
-    for (const [port, tls] of [
-      [secure, {}],
-      [secure, { tlsCert: '', tlsKey: '' }],
-      [plain, {}],
+  test('a port that is taken is an error, over TLS or not, on either side', async () => {
+    const none = { tlsCert: '', tlsKey: '' };
+    for (const [one, other] of [
+      [{}, {}],
+      [{}, none],
+      [none, {}],
+      [none, none],
     ] as const) {
-      expect(() => start({ port, ...tls })).toThrow(`127.0.0.1:${port} is taken`);
+      // A port by its number: of one that the system chose, nobody else could have a share anyway.
+      const port = await freePort();
+      start({ port, ...one });
+      expect(() => start({ port, ...other })).toThrow(`127.0.0.1:${port} is taken`);
     }
   });
   test('plain HTTP there ends the connection, and harms nobody', async () => {
@@ -289,11 +302,31 @@ describe('a certificate that changes', () => {
     await isServed(client);
     expect(JSON.stringify(lines)).not.toContain('PRIVATE');
   });
-  test('and a port that is taken stays taken', () => {
-    const gateway = start();
+  test('and a port that is taken stays taken', async () => {
+    const port = await freePort();
+    const gateway = start({ port });
     put('second');
     expect(gateway.reloadCertificates()).toBeNull();
-    expect(() => start({ port: portOf(gateway) })).toThrow('is taken');
+    expect(() => start({ port })).toThrow('is taken');
+  });
+  test('leaves no connection behind when the gateway ends, none that idles either', async () => {
+    const gateway = start();
+    const idle: RawSocket[] = [];
+    for (const name of ['first', 'second', 'first'] as const) {
+      put(name);
+      expect(gateway.reloadCertificates()).toBeNull();
+      const raw = RawSocket.over(await dial(portOf(gateway)));
+      raw.write('GET /v1/time HTTP/1.1\r\nHost: x\r\n\r\n');
+      expect((await raw.response()).status).toBe(200);
+      idle.push(raw);
+    }
+    gateway.stop();
+    expect(gateway.connectionCount).toBe(0);
+    for (const raw of idle) raw.write('GET /v1/time HTTP/1.1\r\nHost: x\r\n\r\n');
+    for (const raw of idle) {
+      await raw.untilClosed();
+      expect(raw.received).toHaveLength(0);
+    }
   });
 });
 

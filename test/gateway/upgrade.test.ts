@@ -38,7 +38,15 @@ describe('the subprotocol', () => {
       server: `tickwire/${packageVersion()}`,
       session: expect.stringMatching(/^[0-9a-f]{16}$/),
       timeUs: expect.any(Number),
-      limits: { requestBytes: 2_000, symbolsPerRequest: 3, subscriptions: 4, heartbeatMs: 5_000, ageMsMax: 30_000 },
+      limits: {
+        requestBytes: 2_000,
+        symbolsPerRequest: 3,
+        subscriptions: 4,
+        heartbeatMs: 5_000,
+        ageMsMax: 30_000,
+        requestsPerSec: expect.any(Number),
+        silentMs: expect.any(Number),
+      },
     });
     expect(client.messages).toHaveLength(1);
   });
@@ -71,7 +79,7 @@ describe('the subprotocol', () => {
     expect([status, headers.get('sec-websocket-protocol')]).toEqual([101, SUBPROTOCOL_MSGPACK]);
     const { opcode, payload } = await raw.message();
     expect(opcode).toBe(Opcode.binary);
-    expect(msgpackCodec.decoder().decode(payload)).toMatchObject([{ type: 'welcome' }]);
+    expect(msgpackCodec.decoder().decode(payload)[0]).toMatchObject({ type: 'welcome' });
   });
   test.each([' , ,', ','])('an empty list is none: %j', async (list) => {
     const raw = await RawSocket.upgraded(gateway, list);
@@ -84,7 +92,7 @@ describe('the handshake', () => {
     const raw = await RawSocket.upgraded(gateway);
     raw.write(wsFrame(Opcode.text, '{"op":"ping","id":7}'));
     const types: string[] = [];
-    while (types.length < 2) {
+    while (!types.includes('pong')) {
       const { payload } = await raw.message();
       types.push(
         ...jsonCodec
@@ -93,7 +101,7 @@ describe('the handshake', () => {
           .map(({ type }) => type),
       );
     }
-    expect(types).toEqual(['welcome', 'pong']);
+    expect(types[0]).toBe('welcome');
   });
   test('permessage-deflate is offered and never negotiated', async () => {
     const client = await TestClient.connect(gateway);

@@ -127,25 +127,23 @@ describe('what is refused', () => {
 });
 
 describe('bombs', () => {
-  const within = (ms: number, run: () => void) => {
-    const start = performance.now();
-    run();
-    expect(performance.now() - start).toBeLessThan(ms);
-  };
-  test('a header that claims more than there is takes neither time nor memory', () => {
-    for (const head of [0xdb, 0xdd, 0xdf]) {
-      within(50, () => expect(() => unpackAll(bytes(head, 0xff, 0xff, 0xff, 0xff, 0xa1, 0x61))).toThrow(DecodeError));
-    }
+  // The reason tells that they are refused by what they claim, before anything was allocated or gone through.
+  const tooDeep = /nested more than 8 deep/;
+  test('a header that claims more than there is is refused by its claim', () => {
+    for (const [head, reason] of [
+      [0xdb, 'ends inside a value'],
+      [0xdd, 'an array of 4294967295 elements in too few bytes'],
+      [0xdf, 'a map of 4294967295 entries in too few bytes'],
+    ] as const)
+      expect(() => unpackAll(bytes(head, 0xff, 0xff, 0xff, 0xff, 0xa1, 0x61))).toThrow(reason);
   });
-  test('a list of lists that all claim the rest of the message is refused at once', () => {
+  test('a list of lists that all claim the rest of the message is refused for its depth', () => {
     const headers = Array.from({ length: 3_000 }, () => [0xdc, 0x10, 0x00]).flat();
-    within(200, () => expect(() => unpackAll(bytes(headers))).toThrow(DecodeError));
+    expect(() => unpackAll(bytes(headers))).toThrow(tooDeep);
   });
   test('values nested a hundred thousand deep do not end the process', () => {
-    within(200, () => expect(() => unpackAll(new Uint8Array(100_000).fill(0x91))).toThrow(DecodeError));
-    within(200, () =>
-      expect(() => unpackAll(bytes(Array.from({ length: 50_000 }, () => [0x81, 0xa0]).flat()))).toThrow(DecodeError),
-    );
+    expect(() => unpackAll(new Uint8Array(100_000).fill(0x91))).toThrow(tooDeep);
+    expect(() => unpackAll(bytes(Array.from({ length: 50_000 }, () => [0x81, 0xa0]).flat()))).toThrow(tooDeep);
   });
   test('nesting is allowed eight deep and no deeper', () => {
     const nested = (depth: number) => bytes(new Array<number>(depth).fill(0x91), 1);
@@ -153,14 +151,12 @@ describe('bombs', () => {
     expect(() => unpackAll(nested(9))).toThrow(DecodeError);
   });
   test('a message of many small values is as long as its bytes', () => {
-    within(500, () => expect(unpackAll(new Uint8Array(60_000).fill(0xc0))).toHaveLength(60_000));
+    expect(unpackAll(new Uint8Array(60_000).fill(0xc0))).toHaveLength(60_000);
   });
 });
 
 describe('any bytes', () => {
-  const seconds = 5;
   test('random bytes are plain values or refused', () => {
-    const start = performance.now();
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 64 }), (message) => {
         const values = unpacked(message);
@@ -168,7 +164,6 @@ describe('any bytes', () => {
       }),
       { numRuns: 20_000 },
     );
-    expect(performance.now() - start).toBeLessThan(seconds * 1_000);
   });
 
   /** Bytes that look like MessagePack: heads of every kind, lengths that fit more often than not, text that may be broken. */

@@ -103,6 +103,21 @@ describe('a JWT', () => {
     expect(outcomeOf(await access.authenticate(token))).toBe('desk-a');
   });
 
+  test('is verified once, however many bring it, at once or later, and ends for all of them', async () => {
+    const { access, time } = await withKey();
+    const token = await sign(es256, { exp: NOW_SEC + 10 });
+    const all = async () => [
+      ...new Set((await Promise.all(Array.from({ length: 100 }, () => access.authenticate(token)))).map(outcomeOf)),
+    ];
+    expect(await all()).toEqual(['desk-a']);
+    expect(access.counters).toEqual({ verified: 1, remembered: 0 });
+    expect(await all()).toEqual(['desk-a']);
+    expect(access.counters).toEqual({ verified: 1, remembered: 100 });
+    await time.advance(40_000);
+    expect(await all()).toEqual(['expired-credential']);
+    expect(startAccess().access.counters).toBeNull();
+  });
+
   test('is not taken where there is no issuer', async () => {
     const { access } = startAccess();
     expect(await access.authenticate(await sign(es256))).toMatchObject({
@@ -319,6 +334,18 @@ describe('an issuer with an address', () => {
     expect(access.refresh(identity)).toBe(identity);
     await time.advance(3_600_000);
     expect(outcomeOf(access.refresh(identity))).toBe('expired-credential');
+  });
+
+  test('is asked again every few minutes while tokens come, in the background', async () => {
+    const { issuer, access, time } = await withIssuer(es256);
+    const bring = async (sub: string) => access.authenticate(await sign(es256, { sub, exp: NOW_SEC + 3_600 }));
+    expect(outcomeOf(await bring('desk-a'))).toBe('desk-a');
+    await time.advance(299_000);
+    expect(outcomeOf(await bring('desk-b'))).toBe('desk-b');
+    expect(issuer.asked).toBe(1);
+    await time.advance(1_000);
+    expect(outcomeOf(await bring('desk-c'))).toBe('desk-c');
+    await expect.poll(() => issuer.asked).toBe(2);
   });
 
   test('that goes down disturbs nobody who is in, nor those whose key is known; others are told to come back', async () => {

@@ -150,6 +150,7 @@ describe('keys', () => {
     let asked = 0;
     const keys = new TokenKeys(old, async () => {
       asked += 1;
+      await Promise.resolve();
       keys.rotate(`${old},${next}`);
     });
     const [own, other] = [new Tokens(keys), tokens(next)];

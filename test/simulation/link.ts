@@ -30,8 +30,8 @@ export interface LinkEnds {
   pong(number: number): void;
   /** The socket's buffer is empty again, after it was full. */
   drained(): void;
-  /** The client learns that the node closed. */
-  closed(): void;
+  /** The client learns that the node closed, and with what code; 0: it is just gone. */
+  closed(code: number): void;
   /** The node's side is over, whoever ended it. */
   gone(): void;
 }
@@ -55,6 +55,8 @@ export class Link implements Socket {
   /** All bytes that the node handed over, and those that the client has. */
   takenBytes = 0;
   arrivedBytes = 0;
+  /** Bytes that waited when the node ended it. */
+  lostBytes = 0;
   private stalled = false;
   private pongTrouble: number;
   private backlogged = false;
@@ -106,20 +108,29 @@ export class Link implements Socket {
     return this.backlogged ? BACKLOGGED : SENT;
   }
 
-  end(): void {
+  end(code: number): void {
     if (this.state !== 'open' && this.state !== 'lost') return;
-    const heard = this.state === 'open';
-    this.state = heard ? 'closing' : 'cut';
+    this.finish(code, this.options.latencyMs);
+    this.kernel.after(0, () => this.ends.gone());
+  }
+
+  /** The node is dead; the client notices later. */
+  vanish(noticedAfterMs: number): void {
+    if (this.state === 'open' || this.state === 'lost') this.finish(0, noticedAfterMs);
+  }
+
+  private finish(code: number, heardAfterMs: number): void {
+    this.state = this.state === 'open' ? 'closing' : 'cut';
     // What waited is lost with the connection, what is under way arrives before the end does.
+    this.lostBytes = this.buffered;
     this.waiting.length = 0;
     this.buffered = 0;
     this.stopLeaving();
-    this.kernel.after(0, () => this.ends.gone());
-    this.kernel.after(this.options.latencyMs, () => {
+    this.kernel.after(heardAfterMs, () => {
       while (this.state === 'closing' && this.flying.length > 0) this.landNext();
       if (this.state !== 'closing') return;
       this.state = 'cut';
-      this.ends.closed();
+      this.ends.closed(code);
     });
   }
 

@@ -5,8 +5,11 @@
 import type { Bus } from '../../src/bus/bus.ts';
 import { MemoryBus } from '../../src/bus/memory.ts';
 import { type Instrument, Instruments } from '../../src/market/instrument.ts';
+import type { SessionStore, SessionStoreOptions } from '../../src/ports/session-store.ts';
+import { SessionMemory } from '../../src/sessions/session-store.ts';
 import { noRedisBranches, type SimulatedEvent } from './branches.ts';
 import type { Kernel, Random } from './kernel.ts';
+import type { Life } from './life.ts';
 import type { Oracle } from './oracle.ts';
 import type { Planned, Venue } from './venue.ts';
 
@@ -14,6 +17,8 @@ import type { Planned, Venue } from './venue.ts';
 export interface Place {
   readonly bus: Bus;
   readonly instruments: Instruments;
+  /** Where a process of that place keeps its sessions while it lives. */
+  openStore(life: Life, options: SessionStoreOptions): SessionStore;
 }
 
 export interface Market {
@@ -21,6 +26,8 @@ export interface Market {
   readonly places: readonly Place[];
   /** What happened in it that happens on Redis only. */
   readonly redisBranches: readonly [string, number][];
+  /** What becomes of sessions that all nodes share; null: each node has its own. */
+  readonly sharing: Sharing | null;
   /** Every node can publish and hear. */
   open(): Promise<void>;
   publish(planned: readonly Planned[]): Promise<void>;
@@ -39,6 +46,15 @@ export interface Market {
   close(): Promise<void>;
 }
 
+export interface Sharing {
+  /** Something may go wrong with what is written. */
+  readonly isTroubled: boolean;
+  /** How often something that was written was lost. */
+  readonly losses: number;
+  /** A call's way there or back takes no longer, where nothing goes wrong. */
+  readonly delayMsMax: number;
+}
+
 export interface MarketOptions {
   readonly kernel: Kernel;
   readonly random: Random;
@@ -54,6 +70,7 @@ export interface MarketOptions {
 export class MemoryMarket implements Market {
   readonly places: readonly Place[];
   readonly redisBranches = noRedisBranches();
+  readonly sharing = null;
   private readonly instruments = new Instruments();
   private readonly bus: MemoryBus;
 
@@ -61,7 +78,9 @@ export class MemoryMarket implements Market {
     const { kernel, newEpoch, logEntriesMax, tombstonesMax, nodes } = options;
     const { instruments } = this;
     this.bus = new MemoryBus({ clock: kernel, instruments, newEpoch, logEntriesMax, tombstonesMax });
-    this.places = Array.from({ length: nodes }, () => ({ bus: this.bus, instruments }));
+    const openStore = (_life: Life, own: SessionStoreOptions): SessionStore =>
+      new SessionMemory({ ...own, clock: kernel });
+    this.places = Array.from({ length: nodes }, () => ({ bus: this.bus, instruments, openStore }));
   }
 
   async open(): Promise<void> {}

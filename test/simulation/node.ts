@@ -1,30 +1,31 @@
 // Owns one simulated gateway process: the real topics, flush and sessions on the kernel's clock, and its place on the bus.
-// The simulation starts two on one bus. Invariant: everything but the wiring is the product's code.
+// The simulation starts two, and others where these die. Invariant: everything but the wiring is the product's code; once it is
+// dead nothing of it runs.
 
-import type {
-  Bus,
-  BusListener,
-  Entry,
-  Leased,
-  LeaseRequest,
-  Publication,
-  Published,
-  TopicState,
-} from '../../src/bus/bus.ts';
-import type { Instruments } from '../../src/market/instrument.ts';
+import { Drain } from '../../src/gateway/drain.ts';
+import type { InstrumentEvent } from '../../src/market/instrument.ts';
 import { SymbolSets } from '../../src/market/sets.ts';
-import type { UpdateChannel } from '../../src/market/update.ts';
 import { RedisFailure } from '../../src/ports/redis.ts';
 import type { Socket } from '../../src/ports/socket.ts';
 import type { Codec } from '../../src/protocol/codec.ts';
+import { CloseCode, type Fault } from '../../src/protocol/errors.ts';
+import { ByteWriter } from '../../src/protocol/writer.ts';
+import { Admission } from '../../src/sessions/admission.ts';
 import { Connection } from '../../src/sessions/connection.ts';
+import { Continuity, type ContinuityOptions, type SavedSession } from '../../src/sessions/continuity.ts';
 import { connectionCounters } from '../../src/sessions/counters.ts';
+import type { Identity } from '../../src/sessions/grant.ts';
 import { beginPulse } from '../../src/sessions/pulse.ts';
 import { Sessions } from '../../src/sessions/session.ts';
+import { type TokenClaims, TokenKeys, Tokens } from '../../src/sessions/token.ts';
 import { Flush } from '../../src/topics/flush.ts';
 import { Topics } from '../../src/topics/topics.ts';
 import type { Kernel, Random } from './kernel.ts';
-import type { History, Oracle } from './oracle.ts';
+import { Life } from './life.ts';
+import type { Place } from './market.ts';
+import type { Oracle } from './oracle.ts';
+import type { SessionLedger } from './session-ledger.ts';
+import { LoadFailure, Uplink } from './uplink.ts';
 
 export interface NodeLimits {
   readonly tombstonesMax: number;
@@ -37,158 +38,121 @@ export interface NodeLimits {
   readonly ageMsMax: number;
   readonly connectionBytesPerSecMax: number;
   readonly requestsPerSecMax: number;
+  readonly resumeLifeMs: number;
+  readonly resumeRenewMs: number;
 }
 
-class LoadFailure extends Error {}
+export interface NodeOptions {
+  /** Of this process alone: another one in its place has another. */
+  readonly name: string;
+  readonly place: Place;
+  readonly kernel: Kernel;
+  readonly random: Random;
+  readonly limits: NodeLimits;
+  readonly oracle: Oracle;
+  readonly ledger: SessionLedger;
+  /** What signs tokens, the first one of it. */
+  readonly keys: string;
+  /** By what their holders say to show who they are. */
+  readonly identities: ReadonlyMap<string, Identity>;
+}
 
-/** Holds what a listener is told to the bus's promise: every entry of an epoch in order, each once, unless a loss is named. */
-class Hearing implements BusListener {
-  private last: Entry | null = null;
-  /** The newest number after which the next must come; -1: any may. */
-  private seq = -1;
-  private known = 0;
-  private history: History | undefined;
+const ADMISSION_LIMITS = {
+  connectionsMax: 1_000,
+  connectionsPerAddressMax: 1_000,
+  connectionsPerPrincipalMax: 1_000,
+  connectsPerSecMax: 1_000_000,
+};
+const STORE_LIMITS = { sessionsMax: 10_000, stateBytesMax: 65_536, bytesMax: 16_777_216 };
+const ADDRESS = 'somewhere';
 
+/** Tells the ledger of each token. */
+class WitnessedTokens extends Tokens {
   constructor(
-    private readonly name: string,
-    private readonly listener: BusListener,
-    private readonly oracle: Oracle,
-    private readonly onMistake: (error: Error) => void,
-  ) {}
-
-  entry(entry: Entry): void {
-    const { epoch, seq } = entry;
-    const { name, oracle, last, history } = this;
-    const told = `${name}: listeners heard ${epoch}@${seq}`;
-    if (this.known !== 0 && this.known !== epoch) this.onMistake(new Error(`${told} in ${this.known}`));
-    if (this.seq >= 0 && seq !== this.seq + 1) this.onMistake(new Error(`${told} after ${this.seq}`));
-    // The two ends of an epoch that has split are never heard one after the other.
-    this.history = oracle.history(epoch, entry);
-    if (this.seq >= 0 && last !== null && history !== undefined && this.history?.holds(history, last.seq) === false) {
-      this.onMistake(new Error(`${told} after another ${last.seq} than went before it`));
-    }
-    [this.known, this.seq, this.last] = [epoch, seq, entry];
-    this.listener.entry(entry);
+    keys: TokenKeys,
+    private readonly ledger: SessionLedger,
+  ) {
+    super(keys);
   }
 
-  epoch(epoch: number): void {
-    [this.known, this.seq, this.last] = [epoch, 0, null];
-    this.listener.epoch(epoch);
-  }
-
-  lost(): void {
-    this.seq = -1;
-    this.listener.lost();
-  }
-
-  doubt(doubted: boolean): void {
-    this.listener.doubt(doubted);
+  override sign(claims: TokenClaims, principal: string): string {
+    const token = super.sign(claims, principal);
+    this.ledger.signed(token, { ...claims, principal });
+    return token;
   }
 }
 
-/** A node's way to the bus: what it loads takes a while, and fails at times. */
-export class Uplink implements Bus {
-  listeners = 0;
-  reliable = false;
-
+/** Tells the ledger what each session has, and of each attempt to take one. */
+class WitnessedContinuity extends Continuity {
   constructor(
-    private readonly bus: Bus,
+    options: ContinuityOptions,
+    private readonly keys: TokenKeys,
+    private readonly life: Life,
     private readonly kernel: Kernel,
-    private readonly random: Random,
-    private readonly oracle: Oracle,
-    private readonly onMistake: (error: Error) => void,
-  ) {}
-
-  publish(publications: readonly Publication[]): Promise<Published[]> {
-    return this.bus.publish(publications);
+    private readonly ledger: SessionLedger,
+  ) {
+    super(options);
   }
 
-  subscribe(channel: UpdateChannel, symbol: string, listener: BusListener): () => void {
-    this.listeners += 1;
-    const hearing = new Hearing(`${channel}:${symbol}`, listener, this.oracle, this.onMistake);
-    const unsubscribe = this.bus.subscribe(channel, symbol, hearing);
-    return () => {
-      this.listeners -= 1;
-      unsubscribe();
-    };
+  override changed(connection: Connection): void {
+    this.ledger.noted(connection);
+    super.changed(connection);
   }
 
-  log(channel: UpdateChannel, symbol: string, fromSeq: number): Promise<Entry[]> {
-    return this.bus.log(channel, symbol, fromSeq);
-  }
-
-  lease(channel: UpdateChannel, symbol: string, request: LeaseRequest): Promise<Leased> {
-    return this.bus.lease(channel, symbol, request);
-  }
-
-  release(channel: UpdateChannel, symbol: string, token: number): Promise<boolean> {
-    return this.bus.release(channel, symbol, token);
-  }
-
-  doubt(symbol: string, doubted: boolean): void {
-    this.bus.doubt(symbol, doubted);
-  }
-
-  load(channel: UpdateChannel, symbol: string): Promise<TopicState> {
-    const { kernel, random } = this;
-    const early = random.chance(0.5) ? this.bus.load(channel, symbol) : null;
-    // Nobody may be waiting for it yet when it fails.
-    early?.catch(() => {});
-    const fails = !this.reliable && random.chance(0.03);
-    const delayMs = random.chance(0.5) ? 0 : random.between(1, 40);
-    return new Promise((resolve, reject) => {
-      kernel.after(delayMs, () => {
-        if (fails) reject(new LoadFailure('the bus does not answer'));
-        else resolve(early ?? this.bus.load(channel, symbol));
-        kernel.promiseSettled();
-      });
-    });
+  override async redeem(connection: Connection, token: string): Promise<SavedSession | Fault> {
+    const { keys, life, kernel, ledger } = this;
+    const keyKnown = keys.find(token.split('.')[1] ?? '') !== undefined;
+    const judge = ledger.attempted({ connection, life, token, keyKnown });
+    const outcome = await super.redeem(connection, token);
+    judge(outcome);
+    kernel.promiseSettled();
+    return outcome;
   }
 }
 
 export class SimulatedNode {
+  readonly name: string;
+  readonly life: Life;
   readonly uplink: Uplink;
   readonly flush: Flush;
   readonly topics: Topics;
-  readonly sessions: Sessions;
   readonly connections = new Set<Connection>();
   readonly counters = connectionCounters();
+  readonly admission: Admission;
+  readonly keys: TokenKeys;
   /** Share of time that the node claims that it would be busy. */
   demand = 0;
   /** Errors that nothing in the simulation explains. */
   readonly mistakes: unknown[] = [];
+  private readonly sessions: Sessions;
+  private readonly continuity: Continuity;
   private connectionCount = 0;
 
-  constructor(
-    readonly name: string,
-    bus: Bus,
-    instruments: Instruments,
-    private readonly kernel: Kernel,
-    random: Random,
-    private readonly limits: NodeLimits,
-    oracle: Oracle,
-  ) {
-    this.uplink = new Uplink(bus, kernel, random, oracle, (error) => this.mistakes.push(error));
-    const clock = kernel;
-    const timers = kernel;
+  constructor(private readonly options: NodeOptions) {
+    const { name, place, kernel, random, limits, oracle, ledger } = options;
+    const { instruments } = place;
+    this.name = name;
+    this.life = new Life(kernel);
+    const [clock, timers] = [kernel, this.life];
+    this.uplink = new Uplink(place.bus, kernel, random, oracle, (error) => this.mistakes.push(error));
     this.flush = new Flush({ clock, timers, demand: () => this.demand });
     this.topics = new Topics({
-      bus: this.uplink,
-      instruments,
-      clock,
-      timers,
-      flush: this.flush,
-      ...limits,
+      ...{ bus: this.uplink, instruments, clock, timers, flush: this.flush, ...limits },
       onError: (error) => {
         if (!(error instanceof LoadFailure || error instanceof RedisFailure)) this.mistakes.push(error);
       },
     });
+    const { resumeLifeMs: lifeMs, resumeRenewMs: renewMs } = limits;
+    const onTaken = (session: string): void => this.continuity.taken(session);
+    const store = place.openStore(this.life, { lifeMs, renewMs, ...STORE_LIMITS, onTaken });
+    this.keys = new TokenKeys(options.keys);
+    const tokens = new WitnessedTokens(this.keys, ledger);
+    const shares = (): number => random.below(1_000) / 1_000;
+    const own = { store, tokens, clock, limits, random: shares };
+    this.continuity = new WitnessedContinuity(own, this.keys, this.life, kernel, ledger);
+    this.admission = new Admission({ limits: ADMISSION_LIMITS, clock, random: shares });
     this.sessions = new Sessions({
-      instruments,
-      sets: new SymbolSets(),
-      topics: this.topics,
-      flush: this.flush,
-      clock,
+      ...{ instruments, sets: new SymbolSets(), topics: this.topics, flush: this.flush, clock, server: 'simulated' },
       limits: {
         requestBytesMax: 65_536,
         symbolsPerRequestMax: 100,
@@ -196,24 +160,128 @@ export class SimulatedNode {
         stallMsMax: 20_000,
         ...limits,
       },
-      server: 'simulated',
+      continuity: this.continuity,
+      authenticate: async (connection, credential) => this.authenticate(connection, credential),
       onRefusal: () => {},
+      onError: (error) => this.mistakes.push(error),
     });
-    instruments.watch((event) => this.sessions.instrumentChanged(this.connections, event));
-    beginPulse({ clock, timers, connections: this.connections });
+    instruments.watch((event) => this.instrumentChanged(event));
+    const { connections } = this;
+    beginPulse({ clock, timers, connections, onTick: (each, nowMs) => this.continuity.tick(each, nowMs) });
   }
 
-  accept(socket: Socket, codec: Codec): Connection {
-    const { flush, topics, limits, counters, kernel } = this;
-    const site = { flush, topics, limits, counters, clock: kernel, timers: kernel };
-    const connection = new Connection(site, { id: `${this.name}${++this.connectionCount}`, socket, codec });
+  /** Takes a client in. @returns null where it is told to go elsewhere. */
+  accept(socket: Socket, codec: Codec, identity: Identity): Connection | null {
+    const { kernel, limits, ledger } = this.options;
+    const refusal = this.admission.enter(ADDRESS, false);
+    if (refusal !== null) {
+      const writer = new ByteWriter();
+      const { code, message, action } = refusal.fault;
+      codec.encode(writer, { type: 'refused', code, message, action, retryAfterMs: refusal.retryAfterMs });
+      socket.send(writer.copy(), codec.binary);
+      socket.end(CloseCode.refused, refusal.fault.code);
+      return null;
+    }
+    const connection = new Connection({
+      ...{ id: `${this.name}-${++this.connectionCount}`, socket, codec, flush: this.flush, topics: this.topics },
+      ...{ clock: kernel, timers: this.life, limits, counters: this.counters },
+      onClose: (each, code) => ledger.closed(each, code),
+      onEnd: (each) => this.left(each),
+    });
+    connection.identify(identity, kernel.nowMs(), kernel.nowUs() / 1_000);
+    if (isCounted(identity)) this.admission.join(identity.principal, 0);
     this.connections.add(connection);
+    ledger.begun(connection, this.life);
     this.sessions.welcome(connection);
     return connection;
   }
 
-  forget(connection: Connection): void {
-    connection.shut();
-    this.connections.delete(connection);
+  /** A message from a client. */
+  receive(connection: Connection, message: Uint8Array, binary: boolean): void {
+    if (this.life.over) return;
+    this.sessions.receive(connection, message, binary);
+    this.options.ledger.noted(connection);
+    // What takes its time waits for promises alone.
+    if (connection.waiting !== null) this.options.kernel.promiseSettled();
   }
+
+  /** The client may something else from now on. */
+  entitle(connection: Connection, identity: Identity): void {
+    const { kernel, ledger } = this.options;
+    connection.identify(identity, kernel.nowMs(), kernel.nowUs() / 1_000);
+    this.sessions.entitled(connection);
+    ledger.noted(connection);
+  }
+
+  /** The client's socket is gone. */
+  forget(connection: Connection): void {
+    if (!this.life.over) connection.shut();
+  }
+
+  /** Signs with another key from now on, and knows the one before. */
+  rotate(key: string): void {
+    this.keys.rotate(`${key},${this.keys.currentText}`);
+  }
+
+  get draining(): boolean {
+    return this.admission.draining;
+  }
+
+  /** Sends all clients elsewhere. */
+  drain(drainMs: number): void {
+    const { kernel: clock, random } = this.options;
+    this.admission.draining = true;
+    const shares = (): number => random.below(1_000) / 1_000;
+    new Drain({ connections: this.connections, clock, timers: this.life, drainMs, random: shares });
+  }
+
+  /** The process is gone: nobody is told. */
+  die(): void {
+    for (const connection of this.connections) this.options.ledger.ended(connection, true);
+    this.life.end();
+    this.uplink.close();
+    this.connections.clear();
+  }
+
+  /** Nothing of those who were here may be left. */
+  checkEmpty(): void {
+    const { name, topics, uplink, connections, admission } = this;
+    if (topics.size !== 0) throw new Error(`node ${name} keeps ${topics.size} topics`);
+    if (uplink.listeners !== 0) throw new Error(`node ${name} keeps ${uplink.listeners} places on the bus`);
+    if (connections.size !== 0) throw new Error(`node ${name} keeps ${connections.size} connections`);
+    const { total, addresses, principals } = admission.counts;
+    if (total + addresses + principals !== 0) {
+      throw new Error(`node ${name} counts ${total} connections, ${addresses} addresses, ${principals} principals`);
+    }
+  }
+
+  private instrumentChanged(event: InstrumentEvent): void {
+    if (this.life.over) return;
+    this.sessions.instrumentChanged(this.connections, event);
+    for (const connection of this.connections) this.options.ledger.noted(connection);
+  }
+
+  private left(connection: Connection): void {
+    const { identity } = connection;
+    this.options.ledger.ended(connection, false);
+    this.connections.delete(connection);
+    this.continuity.end(connection);
+    this.admission.leave(ADDRESS, false);
+    if (isCounted(identity)) this.admission.part(identity.principal);
+  }
+
+  private authenticate(connection: Connection, credential: string): null {
+    const identity = this.options.identities.get(credential)!;
+    const before = connection.identity;
+    if (!isCounted(before)) this.admission.join(identity.principal, 0);
+    const { kernel } = this.options;
+    connection.identify(identity, kernel.nowMs(), kernel.nowUs() / 1_000);
+    if (before.principal !== identity.principal) this.continuity.changeHands(connection);
+    this.sessions.entitled(connection);
+    return null;
+  }
+}
+
+function isCounted({ via }: Identity): boolean {
+  return via !== 'anonymous' && via !== 'local';
 }

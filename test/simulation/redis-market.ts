@@ -5,10 +5,13 @@
 import type { Bus, Leased, Published } from '../../src/bus/bus.ts';
 import { RedisBus } from '../../src/bus/redis.ts';
 import { ScriptRefusal } from '../../src/bus/redis-scripts.ts';
+import { RedisSessions } from '../../src/bus/redis-sessions.ts';
 import { type Instrument, Instruments } from '../../src/market/instrument.ts';
 import { RedisFailure } from '../../src/ports/redis.ts';
+import type { SessionStore, SessionStoreOptions } from '../../src/ports/session-store.ts';
 import { Random } from './kernel.ts';
-import type { Market, MarketOptions, Place } from './market.ts';
+import type { Life } from './life.ts';
+import type { Market, MarketOptions, Place, Sharing } from './market.ts';
 import { channelOf } from './oracle.ts';
 import { isStateful, Publications } from './publications.ts';
 import { RESTARTS, SimulatedRedis } from './redis.ts';
@@ -62,6 +65,7 @@ export class RedisMarket implements Market {
   /** How often an update has an idempotency key. */
   private readonly keying: number;
   private keyCount = 0;
+  private delayMsMax = 0;
   /** The newest update with a key. */
   private keyed: { readonly planned: Planned; readonly instrument: Instrument | undefined } | null = null;
   private leased: { symbol: string; token: number } | null = null;
@@ -96,6 +100,11 @@ export class RedisMarket implements Market {
     const counters = this.processes.map(({ bus }) => bus.counters);
     const counts: Record<RedisEvent, number> = { ...this.counts, 'split epochs': this.options.oracle.splits };
     return redisBranches(counters, this.server.counters, this.publications.refusals, counts);
+  }
+
+  get sharing(): Sharing {
+    const { trouble, delayMsMax, server } = this;
+    return { isTroubled: trouble > 0, losses: server.losses, delayMsMax };
   }
 
   async open(): Promise<void> {
@@ -221,7 +230,9 @@ export class RedisMarket implements Market {
 
   private start(i: number, publishRetryMs: number): Process {
     const { kernel, random, newEpoch, logEntriesMax, tombstonesMax } = this.options;
-    const port = this.server.connect(new Random(random.bits(), 500 + i), random.pick([0, 1, 5, 30]));
+    const delayMsMax = random.pick([0, 1, 5, 30]);
+    this.delayMsMax = Math.max(this.delayMsMax, delayMsMax);
+    const port = this.server.connect(new Random(random.bits(), 500 + i), delayMsMax);
     const instruments = new Instruments();
     const news = new News(kernel);
     const bus = new RedisBus({
@@ -239,7 +250,31 @@ export class RedisMarket implements Market {
         if (!(error instanceof RedisFailure) && !(error instanceof ScriptRefusal)) this.mistakes.push(error);
       },
     });
-    return { bus, port, instruments, news };
+    const openStore = (life: Life, own: SessionStoreOptions): SessionStore => this.openStore({ bus, port }, life, own);
+    return { bus, port, instruments, news, openStore };
+  }
+
+  /** The bus outlives the process whose guest the store is: it is told no more, and says no more. */
+  private openStore({ bus, port }: Pick<Process, 'bus' | 'port'>, life: Life, own: SessionStoreOptions): SessionStore {
+    const store = new RedisSessions({
+      ...own,
+      port: { call: (...call) => life.hears(life.over ? new Promise(() => {}) : port.call(...call)) },
+      clock: this.options.kernel,
+      timers: life,
+      prefix: PREFIX,
+      onError: (error) => {
+        if (!(error instanceof RedisFailure)) this.mistakes.push(error);
+      },
+    });
+    bus.invite({
+      channels: store.channels,
+      up: (identity) => life.over || store.up(identity),
+      down: () => life.over || store.down(),
+      subscribed: () => {},
+      message: () => {},
+      pulse: () => life.over || store.pulse(),
+    });
+    return store;
   }
 
   private restart(venues: readonly Venue[]): void {

@@ -5,6 +5,7 @@
 import type { RedisArgument, RedisReply, RedisScript } from '../../src/ports/redis.ts';
 import { ByteWriter } from '../../src/protocol/writer.ts';
 import type { Packed } from './packed.ts';
+import { SessionModel } from './redis-session-model.ts';
 import { misshapen, readable, repacked } from './redis-shape.ts';
 
 export interface ModelEntry {
@@ -62,6 +63,10 @@ export class RedisModel {
   topics = new Map<string, ModelTopic>();
   /** Writes that take memory fail. */
   full = false;
+  readonly sessions = new SessionModel(
+    () => this.nowUs() / 1_000,
+    () => this.takeMemory(),
+  );
   private readonly writer = new ByteWriter();
 
   constructor(
@@ -91,8 +96,8 @@ export class RedisModel {
     lease: ([topic], args) => this.lease(topic!, args),
     list: notModelled,
     taker: notModelled,
-    session: notModelled,
-    'session-redeem': notModelled,
+    session: (keys, args) => this.sessions.write(keys, args),
+    'session-redeem': (keys, args) => this.sessions.redeem(keys, args),
     'session-keys': notModelled,
   };
 

@@ -6,6 +6,7 @@ import { type RedisArgument, RedisFailure, type RedisIdentity, type RedisScript 
 import type { Kernel, Random } from './kernel.ts';
 import { copyOf, type ModelTopic, OutOfMemory, RedisModel } from './redis-model.ts';
 import { SimulatedPort } from './redis-port.ts';
+import type { ModelSession } from './redis-session-model.ts';
 
 /** What a restart leaves: everything, nothing, what a replica had a while ago. */
 export const RESTARTS = ['with data', 'without data', 'lagging replica'] as const;
@@ -63,6 +64,9 @@ export class SimulatedRedis {
   private readonly ports: SimulatedPort[] = [];
   /** What a replica has. */
   private replica: Map<string, ModelTopic>;
+  private replicaSessions = new Map<string, ModelSession>();
+  /** How often something that was written was lost. */
+  losses = 0;
 
   constructor(
     private readonly kernel: Kernel,
@@ -111,6 +115,7 @@ export class SimulatedRedis {
   /** What the replica holds from now on. */
   replicate(): void {
     this.replica = copyOf(this.model.topics);
+    this.replicaSessions = new Map(this.model.sessions.records);
   }
 
   /** The server is gone for a while, and is another one when it is back. */
@@ -123,8 +128,8 @@ export class SimulatedRedis {
     }
     this.running = false;
     this.restarts += 1;
-    if (kind === 'without data') this.restore(new Map());
-    if (kind === 'lagging replica') this.restore(copyOf(this.replica));
+    if (kind === 'without data') this.restore(new Map(), new Map());
+    if (kind === 'lagging replica') this.restore(copyOf(this.replica), this.replicaSessions);
     this.kernel.after(downMs, () => {
       this.running = true;
     });
@@ -134,14 +139,17 @@ export class SimulatedRedis {
   flush(): void {
     if (!this.running) return;
     this.counters.flushes += 1;
-    this.restore(new Map());
+    this.restore(new Map(), new Map());
   }
 
-  private restore(topics: Map<string, ModelTopic>): void {
+  private restore(topics: Map<string, ModelTopic>, sessions: ReadonlyMap<string, ModelSession>): void {
     const before = this.model.topics;
+    this.losses += 1;
     this.model.topics = topics;
+    this.model.sessions.records = new Map(sessions);
     // A replica never has what its server lost.
     this.replica = copyOf(topics);
+    this.replicaSessions = new Map(sessions);
     for (const name of before.keys()) this.witness.restored(name, topics.get(name) ?? null);
   }
 }

@@ -3,7 +3,6 @@
 // Invariant: a link ends once, and whoever holds it is told why; after `reset` nothing is told any more.
 
 import { connect, type Socket } from 'node:net';
-import { SUBPROTOCOL } from '../tickframes.ts';
 import { maskedFrame, OPCODE, ReadBuffer, upgradeFault, upgradeRequest, type WsSink, WsStream } from '../wsframes.ts';
 import type { Target } from './messages.ts';
 

@@ -52,7 +52,7 @@ export const resume: Part = async (options) => {
     await mover.next('ready');
     mover.tell({ type: 'watch', ...warm.target });
     await mover.next('watching');
-    return await new Resuming(mover, { warm, cold }, options).run();
+    return await new Resuming(mover, { warm, cold, seller }, options).run();
   } finally {
     await processes.stop();
     await redis.close();
@@ -64,7 +64,7 @@ class Resuming {
 
   constructor(
     private readonly mover: MoverChild,
-    private readonly nodes: { readonly warm: Served; readonly cold: Served },
+    private readonly nodes: { readonly warm: Served; readonly cold: Served; readonly seller: Served },
     private readonly options: PartOptions,
   ) {}
 
@@ -86,6 +86,8 @@ class Resuming {
 
   /** All cases, another one first each time. */
   private async round(number: number): Promise<ResumeRound> {
+    // Without a market that moves nothing is shown.
+    await openTopics(this.nodes.seller);
     const moved = new Map<Case, Moved>();
     for (const place of CASES.keys()) {
       const each = CASES[(number + place) % CASES.length]!;
@@ -108,12 +110,13 @@ class Resuming {
 
   /** Resolves when the cold gateway has no book any more. */
   private async forgotten(): Promise<void> {
-    const { child } = this.nodes.cold;
-    for (let topics = 1; topics > 0; ) {
-      child.tell({ type: 'usage' });
-      topics = (await child.next('usage')).topics;
-    }
+    while ((await openTopics(this.nodes.cold)) > 0);
   }
+}
+
+async function openTopics({ child }: Served): Promise<number> {
+  child.tell({ type: 'usage' });
+  return (await child.next('usage')).topics;
 }
 
 function caseTexts(rounds: readonly ResumeRound[]): string[] {

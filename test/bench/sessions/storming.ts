@@ -13,6 +13,7 @@ import { NOTHING, States } from './states.ts';
 
 /** Before the next try, where the gateway did not say when. */
 const RETRY_MS = 50;
+const GATHER_MS_MAX = 120_000;
 const WHOLE_MS_MAX = 60_000;
 const SETTLE_MS_MAX = 15_000;
 
@@ -46,7 +47,7 @@ export class Storm {
 
   async gather(): Promise<FromCrowd> {
     for (const client of this.clients) client.begin();
-    await this.until(() => this.lacking === 0, WHOLE_MS_MAX, 'is not whole yet');
+    await this.until(() => this.lacking === 0, GATHER_MS_MAX, 'is not whole yet');
     return { type: 'gathered', ...this.faults.told() };
   }
 
@@ -257,6 +258,13 @@ class StormClient implements LinkHolder {
     return { op: 'subscribe', id: 1, channel: 'book', symbols, ...(this.losses > 0 ? { cursor: cursors } : {}) };
   }
 
+  /** Its token is not good: the connection is, and its cursors are. */
+  private goOnWithout(code: string): void {
+    this.token = null;
+    this.storm.healed[code] = (this.storm.healed[code] ?? 0) + 1;
+    this.link?.send(packed(this.comeBack()));
+  }
+
   private cursors(): Record<string, { epoch: number; seq: number; depth: number }> {
     const entries = this.books.flatMap((book, place) => {
       if (this.held[place] === NOTHING) return [];
@@ -293,6 +301,7 @@ class StormClient implements LinkHolder {
 
   private judge(frame: Frame): void {
     if (frame.type === 'ack' && frame.refused.length > 0) this.fault(`refused: ${frame.refused[0]!.code}`);
+    else if (frame.type === 'error' && frame.code.endsWith('-token')) this.goOnWithout(frame.code);
     else if (frame.type === 'error') this.fault(`${frame.code}: ${frame.message}`);
     else if (frame.type === 'gap' || frame.type === 'end' || frame.type === 'part') this.fault(`a frame ${frame.type}`);
     // What follows it is a snapshot, whatever was held.

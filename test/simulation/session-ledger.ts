@@ -1,0 +1,279 @@
+// Owns what really became of sessions: which tokens were given to whom, what each session had at every moment, who took it. Nodes tell
+// it, and it judges every attempt to come back. Invariant: it believes no store: a session that is brought back was had by the same
+// principal, is taken once, and is what its connection had when that ended, or as long before as the store may lag.
+
+import type { Connection } from '../../src/sessions/connection.ts';
+import type { SavedSession } from '../../src/sessions/continuity.ts';
+import { topicName } from '../../src/protocol/frames.ts';
+import type { Fault } from '../../src/protocol/errors.ts';
+import { CloseCode } from '../../src/protocol/errors.ts';
+import { PRIORITY_DEFAULT } from '../../src/topics/subscription.ts';
+import type { Kernel } from './kernel.ts';
+import type { Life } from './life.ts';
+import type { Sharing } from './market.ts';
+import { noSessionEvents } from './session-branches.ts';
+
+/** What a session has from a moment on. */
+interface Chapter {
+  readonly sinceMs: number;
+  readonly truth: string;
+}
+
+/** One connection's session. */
+interface Account {
+  readonly connection: Connection;
+  readonly life: Life;
+  readonly chapters: Chapter[];
+  /** When each token was given, the first one first. */
+  readonly givenMs: number[];
+  endedMs: number | null;
+  /** Whether its node died with it, so that what waited to be written was lost. */
+  orphaned: boolean;
+  closeCode: number | null;
+  /** Who asked for it, with a token that is good. */
+  attempts: number;
+  takenMs: number | null;
+  /** Losses of the server before it was taken. */
+  lossesBefore: number;
+}
+
+/** What a genuine token says. */
+interface Given {
+  readonly session: string;
+  readonly generation: number;
+  readonly principal: string;
+}
+
+export interface Attempt {
+  readonly connection: Connection;
+  readonly life: Life;
+  readonly token: string;
+  /** Whether the node knows the key that signed it. */
+  readonly keyKnown: boolean;
+}
+
+export interface SessionTimes {
+  readonly resumeLifeMs: number;
+  readonly resumeRenewMs: number;
+}
+
+/** How long a change may wait until it is written where nodes share sessions. */
+const CHANGED_MS = 250;
+/** Timers that follow each other, a pulse that comes once a second. */
+const MARGIN_MS = 60;
+const PULSE_MS = 1_000;
+const NOTHING = linesOf({ subscriptions: [], maxBytesPerSec: 0, topOfBook: false, watchesInstruments: false });
+
+export class SessionLedger {
+  readonly events = noSessionEvents();
+  /** What nothing explains. */
+  readonly mistakes: Error[] = [];
+  private readonly accounts = new Map<string, Account>();
+  private readonly given = new Map<string, Given>();
+  /** Sessions that somebody was told were taken before. */
+  private readonly saidTaken = new Set<Account>();
+
+  constructor(
+    private readonly kernel: Kernel,
+    readonly times: SessionTimes,
+    private readonly sharing: () => Sharing | null,
+  ) {}
+
+  begun(connection: Connection, life: Life): void {
+    this.accounts.set(connection.id, {
+      ...{ connection, life, chapters: [{ sinceMs: this.kernel.nowMs(), truth: NOTHING }], givenMs: [] },
+      ...{ endedMs: null, orphaned: false, closeCode: null, attempts: 0, takenMs: null, lossesBefore: 0 },
+    });
+  }
+
+  signed(token: string, { session, generation, principal }: Given): void {
+    this.events['tokens given'] += 1;
+    this.given.set(token, { session, generation, principal });
+    const { givenMs } = this.accounts.get(session)!;
+    if (generation !== givenMs.length + 1) this.fail(`token ${generation} of ${session} after ${givenMs.length}`);
+    givenMs.push(this.kernel.nowMs());
+  }
+
+  /** What the connection has may be something else. */
+  noted(connection: Connection): void {
+    const account = this.accounts.get(connection.id)!;
+    if (account.endedMs !== null || connection.closed) return;
+    const truth = truthOf(connection);
+    if (account.chapters.at(-1)!.truth !== truth) account.chapters.push({ sinceMs: this.kernel.nowMs(), truth });
+  }
+
+  /** The connection is over, while it still has its subscriptions. */
+  ended(connection: Connection, orphaned: boolean): void {
+    this.noted(connection);
+    const account = this.accounts.get(connection.id)!;
+    account.endedMs = this.kernel.nowMs();
+    account.orphaned = orphaned;
+  }
+
+  closed(connection: Connection, code: number): void {
+    this.accounts.get(connection.id)!.closeCode = code;
+  }
+
+  /** Somebody brings a token. @returns to be called with the outcome. */
+  attempted(attempt: Attempt): (outcome: SavedSession | Fault) => void {
+    const given = this.given.get(attempt.token);
+    const account = given && this.accounts.get(given.session);
+    if (given === undefined || account === undefined) return (outcome) => this.judgeForged(outcome);
+    const { principal } = attempt.connection.identity;
+    const open = account.endedMs === null;
+    const mine = principal === given.principal;
+    if (mine) account.attempts += 1;
+    return (outcome) => {
+      if (mine) account.attempts -= 1;
+      const code = 'code' in outcome ? outcome.code : 'resumed';
+      this.events[`outcome ${code}` as keyof typeof this.events] += 1;
+      if (code === 'not-ready') {
+        if (this.sharing()?.isTroubled !== true) this.fail(`${given.session}: not ready, and nothing is wrong`);
+      } else if ('code' in outcome) this.judgeRefused(account, given, attempt, outcome.code, mine);
+      else this.judgeTaken(account, given, attempt, outcome, open);
+    };
+  }
+
+  /** From time to time: connections whose sessions went on elsewhere are closed. */
+  check(): void {
+    if (this.mistakes.length > 0) throw this.mistakes[0];
+    const { sharing } = this;
+    if (sharing()?.isTroubled === true) return;
+    const graceMs = this.times.resumeRenewMs + 2 * PULSE_MS + this.lagMs;
+    for (const { takenMs, endedMs, connection } of this.accounts.values()) {
+      if (takenMs === null || endedMs !== null || this.kernel.nowMs() < takenMs + graceMs) continue;
+      throw new Error(`connection ${connection.id} is open, and its session went on elsewhere ${graceMs} ms ago`);
+    }
+  }
+
+  /** After all is over. */
+  checkEnd(): void {
+    this.check();
+    for (const { takenMs, attempts, connection } of this.saidTaken) {
+      // Somebody who was not answered may have it.
+      if (takenMs === null && attempts === 0) throw new Error(`session ${connection.id} was said to be used, and was not`);
+    }
+  }
+
+  /** How much older than now it may be what other nodes know of a session. */
+  private get lagMs(): number {
+    const shared = this.sharing();
+    return shared === null ? 0 : CHANGED_MS + 2 * shared.delayMsMax + MARGIN_MS;
+  }
+
+  private judgeForged(outcome: SavedSession | Fault): void {
+    const code = 'code' in outcome ? outcome.code : 'resumed';
+    this.events[`outcome ${code}` as keyof typeof this.events] += 1;
+    if (code !== 'bad-token') this.fail(`a token that nobody gave: ${code}`);
+  }
+
+  private judgeTaken(
+    account: Account,
+    { session, generation, principal }: Given,
+    { connection }: Attempt,
+    saved: SavedSession,
+    wasOpen: boolean,
+  ): void {
+    const { times, lagMs } = this;
+    const nowMs = this.kernel.nowMs();
+    const shared = this.sharing();
+    const troubled = shared?.isTroubled === true;
+    const own = account.connection.identity.principal;
+    if (connection.identity.principal !== principal || own !== principal) {
+      this.fail(`${session} of ${own} was brought back by ${connection.identity.principal}`);
+    }
+    if (account.takenMs !== null) {
+      if (account.lossesBefore === (shared?.losses ?? 0)) this.fail(`${session} was taken twice`);
+      this.events['taken again after a loss'] += 1;
+    }
+    const newest = account.givenMs.filter((givenMs) => givenMs < nowMs - lagMs || lagMs === 0).length;
+    if (generation < newest - 1 && !troubled) this.fail(`${session}: token ${generation} was taken after ${newest}`);
+    const lastMs = account.endedMs === null || account.orphaned ? times.resumeRenewMs : 0;
+    const fromMs = shared === null ? (account.endedMs ?? account.givenMs.at(-1)!) : (account.endedMs ?? nowMs);
+    if (!troubled && nowMs > fromMs + lastMs + times.resumeLifeMs + lagMs) this.fail(`${session} was taken too late`);
+    this.compare(account, session, saved, troubled);
+    account.takenMs = nowMs;
+    account.lossesBefore = shared?.losses ?? 0;
+    if (!wasOpen) return;
+    this.events['taken while connected'] += 1;
+    // Where its store is the one that took it, at once.
+    if (shared !== null) return;
+    if (!account.connection.closed) this.fail(`${session} was taken, and its connection is open`);
+    if (account.closeCode !== CloseCode.resumed) this.fail(`${session} was taken, and closed with ${account.closeCode}`);
+  }
+
+  private compare({ endedMs, chapters }: Account, session: string, saved: SavedSession, troubled: boolean): void {
+    const atMs = Math.min(endedMs ?? this.kernel.nowMs(), this.kernel.nowMs());
+    const fromMs = troubled ? 0 : atMs - this.lagMs;
+    const brought = linesOf(saved);
+    const possible = chapters.filter(({ sinceMs }, i) => {
+      const untilMs = chapters[i + 1]?.sinceMs ?? Number.POSITIVE_INFINITY;
+      return sinceMs <= atMs && untilMs >= fromMs;
+    });
+    // Within one moment without a lag, only the last counts.
+    const counted = this.lagMs === 0 ? possible.slice(-1) : possible;
+    if (counted.some(({ truth }) => truth === brought)) return;
+    this.fail(`${session} had\n${counted.map(({ truth }) => truth).join('\nor\n')}\nand got back\n${brought}`);
+  }
+
+  private judgeRefused(account: Account, given: Given, attempt: Attempt, code: string, mine: boolean): void {
+    const { session, generation, principal } = given;
+    if (code === 'bad-token') {
+      if (attempt.keyKnown && attempt.connection.id !== session) this.fail(`${session}: its own token is bad`);
+      return;
+    }
+    if (!mine) {
+      if (code !== 'foreign-token') this.fail(`${session}: ${code} to another principal`);
+      return;
+    }
+    if (account.connection.identity.principal !== principal) return;
+    if (code === 'used-token') this.saidTaken.add(account);
+    else if (code !== 'expired-token') this.fail(`${session}: ${code}`);
+    else if (this.isGood(account, generation, attempt)) this.fail(`${session}: token ${generation} was refused though good`);
+  }
+
+  /** Whether it must be taken by anybody who brings it, as sure as can be. */
+  private isGood({ givenMs, ...account }: Account, generation: number, { life }: Attempt): boolean {
+    const { times, lagMs } = this;
+    const nowMs = this.kernel.nowMs();
+    const shared = this.sharing();
+    if (account.takenMs !== null || account.attempts > 0 || generation < givenMs.length - 1) return false;
+    if (shared === null) {
+      if (account.life !== life) return false;
+      const lastMs = account.endedMs ?? givenMs.at(-1)! + times.resumeRenewMs;
+      return nowMs < lastMs + times.resumeLifeMs;
+    }
+    const toldMs = givenMs[generation - 1]! + lagMs;
+    if (shared.isTroubled || nowMs < toldMs || (account.endedMs ?? toldMs) < toldMs) return false;
+    return nowMs < (account.endedMs ?? givenMs.at(-1)!) + times.resumeLifeMs - lagMs;
+  }
+
+  private fail(what: string): void {
+    this.mistakes.push(new Error(`session ${what}`));
+  }
+}
+
+/** What the connection has now. */
+function truthOf({ subscriptions, wishes, watchesInstruments }: Connection): string {
+  const all = [...subscriptions.values()].map(({ topic, asked: { depth, intervalMs, mode }, priority }) =>
+    lineOf(topic.name, depth, intervalMs, mode, priority),
+  );
+  return textOf(all, wishes.maxBytesPerSec, wishes.topOfBook, watchesInstruments);
+}
+
+function linesOf({ subscriptions, maxBytesPerSec, topOfBook, watchesInstruments }: SavedSession): string {
+  const all = subscriptions.flatMap(({ channel, symbols, group, depth = 0, interval = 0, mode = 'live', priority }) =>
+    symbols.map((symbol) =>
+      lineOf(topicName(channel, symbol, group), depth, interval, mode, priority ?? PRIORITY_DEFAULT),
+    ),
+  );
+  return textOf(all, maxBytesPerSec, topOfBook, watchesInstruments);
+}
+
+function lineOf(name: string, depth: number, intervalMs: number, mode: string, priority: number): string {
+  return `${name} depth ${depth} interval ${intervalMs} ${mode} priority ${priority}`;
+}
+
+function textOf(lines: string[], bytesPerSec: number, topOfBook: boolean, watches: boolean): string {
+  return [...lines.sort(), `${bytesPerSec} bytes a second, top of book ${topOfBook}, watches ${watches}`].join('\n');
+}
