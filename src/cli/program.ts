@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion, SettingsError } from '../settings/settings.ts';
 import { Complaint, ExitCode } from './complaint.ts';
 import { addCompletion } from './completion.ts';
+import { addDrain } from './drain.ts';
 import { examplesHelp } from './guide.ts';
 import { addInstruments } from './instruments.ts';
 import { addKey } from './key.ts';
@@ -56,6 +57,7 @@ function createProgram(ended: (exitCode: number) => void): Command {
   addReplay(program, ended);
   addInstruments(program);
   addTop(program, ended);
+  addDrain(program, ended);
   addKey(program);
   addCompletion(program);
   return program;

@@ -6,6 +6,7 @@ import { Ingest } from '../feeds/ingest.ts';
 import { SyntheticMarket } from '../feeds/synthetic.ts';
 import { runSynthetic, UPDATES_PER_SEC_MAX } from '../feeds/synthetic-run.ts';
 import { SYMBOLS_MAX, SYMBOLS_NAMED } from '../feeds/synthetic-symbols.ts';
+import type { Gateway } from '../gateway/gateway.ts';
 import { whileInOffice } from '../gateway/office.ts';
 import { systemClock, systemTimers } from '../ports/clock.ts';
 import type { Fault } from '../protocol/errors.ts';
@@ -16,7 +17,7 @@ import { checkFeedUrls, createFeeds, type FeedWishes, feedOf, feedUrlOf } from '
 import { PORT_MAX, positiveNumber, wholeNumber } from './flags.ts';
 import { environmentHelp, examplesHelp } from './guide.ts';
 import { type GatewayFlags, type Hosted, settingsWith, startGateway } from './hosting.ts';
-import { aborted, onInterrupt } from './interrupt.ts';
+import { aborted, type Interrupt, onInterrupt } from './interrupt.ts';
 
 const SEED = 1;
 const SEED_MAX = 0xffff_ffff;
@@ -111,7 +112,7 @@ async function serve(options: ServeOptions): Promise<number> {
   checkFeedUrls(wishes, urls);
   const interrupt = onInterrupt();
   const over = new AbortController();
-  const signal = AbortSignal.any([interrupt.signal, over.signal]);
+  const { signal } = over;
   const hosted = startGateway(settingsWith(options));
   // Before the first update is published: what other gateways have listed should be known, and Redis be there.
   await hosted.gateway.ready;
@@ -136,14 +137,30 @@ async function serve(options: ServeOptions): Promise<number> {
     ending: 'Ctrl-C ends it.',
   };
   process.stdout.write(json ? bannerJson(announcement) : banner(announcement));
+  const reload = (): void => rereadFiles(hosted);
+  process.on('SIGHUP', reload);
   try {
-    await running;
+    await Promise.race([running, gateway.drained, toldToEnd(interrupt, gateway)]);
   } finally {
+    process.off('SIGHUP', reload);
     over.abort();
     gateway.stop();
     interrupt.stop();
   }
   return ExitCode.done;
+}
+
+/** The files that are also read again by themselves when they change. */
+function rereadFiles({ gateway, logger }: Hosted): void {
+  const faults = [gateway.reloadAccess(), gateway.reloadCertificates()].filter((each) => each !== null);
+  if (faults.length === 0) logger.info('read the files again');
+  else logger.warn({ faults }, 'what was read before still holds');
+}
+
+/** Ctrl-C ends it at once; SIGTERM, as service managers send it, when the clients were sent elsewhere. The market goes on meanwhile. */
+async function toldToEnd(interrupt: Interrupt, gateway: Gateway): Promise<void> {
+  await aborted(interrupt.signal);
+  if (interrupt.exitCode === ExitCode.terminated) await gateway.drain();
 }
 
 /** Of several gateways on one Redis one runs the demo: two markets of the same symbols would be none. */

@@ -2,11 +2,12 @@
 // admin port. Main registers it. Invariant: what is shown is one answer of the gateway; one that is lost ends it and is said.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { CONNECTIONS_PATH, type ConnectionList, LISTED_DEFAULT, LISTED_MAX } from '../gateway/admin.ts';
-import { readSettings, SETTINGS, terminalSettings } from '../settings/settings.ts';
-import { Complaint, ExitCode, messageOf } from './complaint.ts';
-import { endpointsOf, wholeNumber } from './flags.ts';
+import { SETTINGS, terminalSettings } from '../settings/settings.ts';
+import { AdminPort, adminUrlOf, USUAL_ADMIN_URL as USUAL_URL, usualAdminUrl } from './admin-port.ts';
+import { Complaint, ExitCode } from './complaint.ts';
+import { wholeNumber } from './flags.ts';
 import { environmentHelp, examplesHelp } from './guide.ts';
 import { onInterrupt } from './interrupt.ts';
 import type { ScreenSize } from './ladder-view.ts';
@@ -16,12 +17,10 @@ import { renderTop, type TopState } from './top-view.ts';
 const INTERVAL_MS = 1_000;
 const INTERVAL_MS_MIN = 100;
 const INTERVAL_MS_MAX = 3_600_000;
-const ANSWER_MS_MAX = 10_000;
 /** Of a table that goes to no terminal. */
 const COLUMNS = 80;
 
 const { adminPort } = SETTINGS;
-const USUAL_URL = `http://127.0.0.1:${adminPort.default}`;
 
 const ENVIRONMENT = [
   [adminPort.env, 'The admin port on this machine, where --url does not say it.'],
@@ -81,15 +80,16 @@ export function addTop(program: Command, ended: (exitCode: number) => void): voi
 }
 
 async function top(options: TopOptions): Promise<number> {
-  const gateway = new AdminPort(options.url ?? usualAdminUrl(), options.limit);
-  if (options.json === true) process.stdout.write(`${JSON.stringify(await gateway.list())}\n`);
-  else if (options.once === true) process.stdout.write(tableOf(await gateway.look()));
-  else return follow(gateway, options.interval);
+  const gateway = new AdminPort(options.url ?? usualAdminUrl());
+  const { limit } = options;
+  if (options.json === true) process.stdout.write(`${JSON.stringify(await listOf(gateway, limit))}\n`);
+  else if (options.once === true) process.stdout.write(tableOf(await look(gateway, limit)));
+  else return follow(gateway, options);
   return ExitCode.done;
 }
 
 /** Looks again and again until somebody has seen enough. */
-async function follow(gateway: AdminPort, intervalMs: number): Promise<number> {
+async function follow(gateway: AdminPort, { interval: intervalMs, limit }: TopOptions): Promise<number> {
   const over = new AbortController();
   const { signal } = over;
   let exitCode: number = ExitCode.done;
@@ -101,14 +101,14 @@ async function follow(gateway: AdminPort, intervalMs: number): Promise<number> {
   interrupt.signal.addEventListener('abort', () => end(interrupt.exitCode));
   let screen: Screen | null = null;
   try {
-    let state = await gateway.look(signal);
+    let state = await look(gateway, limit, signal);
     screen = openScreen(() => state, end);
     for (;;) {
       // Whoever reads this may be slower than the tables come: then there are fewer of them.
       if (screen !== null) screen.changed();
       else if (!process.stdout.writableNeedDrain) process.stdout.write(`${tableOf(state)}\n`);
       await delay(intervalMs, null, { signal });
-      state = await gateway.look(signal);
+      state = await look(gateway, limit, signal);
     }
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -138,77 +138,15 @@ function tableOf(state: TopState): string {
   return `${renderTop(state, size, { color: stdout.isTTY && terminalSettings().color, keys: false })}\n`;
 }
 
-/** The admin port of a gateway, as far as this command asks it. */
-class AdminPort {
-  constructor(
-    private readonly url: string,
-    private readonly limit: number,
-  ) {}
-
-  /** @throws Complaint where no gateway answers. */
-  async look(signal?: AbortSignal): Promise<TopState> {
-    const [list, stats] = await Promise.all([this.list(signal), this.get('/v1/admin/stats', signal)]);
-    const { busy } = stats as { busy?: unknown };
-    return typeof busy === 'number' ? { url: this.url, busy, list } : this.foreign();
-  }
-
-  /** @throws Complaint where no gateway answers. */
-  async list(signal?: AbortSignal): Promise<ConnectionList> {
-    const list = (await this.get(`${CONNECTIONS_PATH}?limit=${this.limit}`, signal)) as Partial<ConnectionList>;
-    return Array.isArray(list.connections) ? (list as ConnectionList) : this.foreign();
-  }
-
-  private async get(path: string, signal?: AbortSignal): Promise<object> {
-    const late = AbortSignal.timeout(ANSWER_MS_MAX);
-    let text: string;
-    try {
-      const response = await fetch(`${this.url}${path}`, { signal: signal ? AbortSignal.any([signal, late]) : late });
-      text = await response.text();
-    } catch (error) {
-      throw new Complaint(
-        `no admin port of a gateway answers at ${this.url}: ${whyNot(error)}. ` +
-          `Start a gateway with \`tickwire serve --demo\`, or say where its admin port is with --url (${adminPort.env}).`,
-      );
-    }
-    return objectOf(text) ?? this.foreign();
-  }
-
-  private foreign(): never {
-    throw new Complaint(
-      `what answers at ${this.url} is no admin port of a Tickwire gateway: ` +
-        'give --url the admin address that `tickwire serve` printed',
-    );
-  }
+/** @throws Complaint where no gateway answers. */
+async function look(gateway: AdminPort, limit: number, signal?: AbortSignal): Promise<TopState> {
+  const [list, stats] = await Promise.all([listOf(gateway, limit, signal), gateway.get('/v1/admin/stats', signal)]);
+  const { busy } = stats as { busy?: unknown };
+  return typeof busy === 'number' ? { url: gateway.url, busy, list } : gateway.foreign();
 }
 
-/** Null for what is no JSON object. */
-function objectOf(text: string): object | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' ? value : null;
-  } catch {
-    return null;
-  }
-}
-
-/** `fetch` hides what happened in the cause. */
-function whyNot(error: unknown): string {
-  const { name, cause } = error as { name?: string; cause?: unknown };
-  if (name === 'TimeoutError') return 'nothing came back';
-  const { code } = (cause ?? error) as { code?: string };
-  return code === 'ECONNREFUSED' ? 'the connection was refused' : messageOf(cause ?? error);
-}
-
-function adminUrlOf(text: string): string {
-  const endpoints = endpointsOf(text);
-  if (endpoints === null) throw new InvalidArgumentError(`Give the address of an admin port, such as ${USUAL_URL}.`);
-  return endpoints.http;
-}
-
-/** Where the admin port is that no flag names. */
-function usualAdminUrl(): string {
-  const port = readSettings().adminPort;
-  if (port !== 0) return `http://127.0.0.1:${port}`;
-  const sentence = `${adminPort.env} is 0, which is any free port: say with --url which one \`tickwire serve\` printed`;
-  throw new Complaint(sentence, ExitCode.misused);
+/** @throws Complaint where no gateway answers. */
+async function listOf(gateway: AdminPort, limit: number, signal?: AbortSignal): Promise<ConnectionList> {
+  const list = (await gateway.get(`${CONNECTIONS_PATH}?limit=${limit}`, signal)) as Partial<ConnectionList>;
+  return Array.isArray(list.connections) ? (list as ConnectionList) : gateway.foreign();
 }

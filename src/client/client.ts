@@ -263,6 +263,7 @@ export class Client {
     const { stream } = link;
     if (this.stream !== null) stream.carry(this.stream);
     this.stream = stream;
+    link.start(frame);
     this.requests.open(stream);
     const { token } = this.session;
     this.session.token = null;
@@ -275,7 +276,8 @@ export class Client {
     if (this.watching) stream.instruments(true);
     this.requests.catchUp();
     this.switchboard.open(frame.limits);
-    link.start(frame);
+    // Its pong says that all of this was heard.
+    link.ping();
     this.turn('open', null);
   }
 
@@ -306,7 +308,7 @@ export class Client {
     this.ended(link, why, () => (hurries ? endpoints.hurry() : endpoints.advance()));
   }
 
-  /** A connection is over, or an attempt to get one, which there may have been no connection for (null). */
+  /** A connection is over, or an attempt to get one; null: one that lacked a credential. */
   private ended(link: Link | null, why: string, waitMs: () => number): void {
     if (this.phase === 'closed') return;
     if (link !== null && link === this.link) this.hangUp();

@@ -80,7 +80,7 @@ export class Link {
     return timeUs / 1_000 - this.offsetMs - performance.now();
   }
 
-  /** It was welcomed: it is paced, pinged and watched from now on. */
+  /** It was welcomed: what is sent from now on is paced; it is pinged now and then, and watched. */
   start({ timeUs, limits }: WelcomeFrame): void {
     const { requestBytes, heartbeatMs, silentMs, requestsPerSec } = limits;
     this.startedMs = performance.now();
@@ -91,7 +91,6 @@ export class Link {
     this.watchSilence(
       Math.min(silentMs ?? Number.POSITIVE_INFINITY, heartbeatMs * SILENT_HEARTBEATS + SILENT_EXTRA_MS),
     );
-    this.ping();
   }
 
   ping(): void {

@@ -13,6 +13,7 @@ import type { Subscription } from '../topics/subscription.ts';
 import type { ViewShape } from '../topics/view.ts';
 
 export const CONNECTIONS_PATH = '/v1/admin/connections';
+export const DRAIN_PATH = '/v1/admin/drain';
 export const LISTED_DEFAULT = 100;
 /** About 4 MB of JSON, made in one go. */
 export const LISTED_MAX = 10_000;

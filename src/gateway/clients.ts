@@ -25,6 +25,7 @@ import type { Flush } from '../topics/flush.ts';
 import type { Topics } from '../topics/topics.ts';
 import { Door, Guest } from './door.ts';
 import { Drain } from './drain.ts';
+import type { Trust } from './trust.ts';
 import type { Peer, StreamHandlers } from './uws.ts';
 
 export interface ClientsOptions {
@@ -36,6 +37,7 @@ export interface ClientsOptions {
   readonly timers: Timers;
   readonly settings: Settings;
   readonly access: Access;
+  readonly trust: Trust;
   readonly store: SessionStore;
   readonly tokens: Tokens;
   readonly server: string;
@@ -55,11 +57,12 @@ export class Clients implements StreamHandlers<Client> {
   private readonly continuity: Continuity;
   private readonly door: Door;
   private readonly pool: ConnectionPool;
-  private drain_: Drain | null = null;
+  /** Null while nobody is sent away. */
+  drainage: Drain | null = null;
 
   constructor(private readonly options: ClientsOptions) {
     const { instruments, sets, topics, flush, clock, timers, settings, access, store, tokens } = options;
-    const { server, onRefusal, logger } = options;
+    const { server, onRefusal, logger, trust } = options;
     this.continuity = new Continuity({ store, tokens, clock, limits: settings, random: Math.random });
     this.sessions = new Sessions({
       ...{ instruments, sets, topics, flush, clock, server, onRefusal },
@@ -70,7 +73,7 @@ export class Clients implements StreamHandlers<Client> {
     });
     this.admission = new Admission({ limits: settings, clock, random: Math.random });
     this.door = new Door({
-      ...{ settings, access, clock, timers, onRefusal },
+      ...{ settings, access, trust, clock, timers, onRefusal },
       admission: this.admission,
       admit: (socket, codec, peer, identity) => this.admit(socket, codec, peer, identity),
       receive: (connection, message, binary) => this.message(connection, message, binary),
@@ -136,13 +139,13 @@ export class Clients implements StreamHandlers<Client> {
   /** Takes nobody any more, and sends those who are here elsewhere. Resolves when they have gone; the second time the same. */
   sendAway(): Promise<void> {
     const { clock, timers, settings, logger } = this.options;
-    if (this.drain_ === null) {
+    if (this.drainage === null) {
       this.admission.draining = true;
       const { connections } = this;
-      this.drain_ = new Drain({ connections, clock, timers, drainMs: settings.drainMs, random: Math.random });
+      this.drainage = new Drain({ connections, clock, timers, drainMs: settings.drainMs, random: Math.random });
       logger.info({ connections: connections.size, drainMs: settings.drainMs }, 'draining');
     }
-    return this.drain_.done;
+    return this.drainage.done;
   }
 
   /** Closes all that are left. */

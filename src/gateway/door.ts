@@ -14,12 +14,13 @@ import type { Access, Identity } from '../sessions/access.ts';
 import type { Admission } from '../sessions/admission.ts';
 import type { Connection } from '../sessions/connection.ts';
 import { listOf, type Settings } from '../settings/settings.ts';
-import { isLocal, isLoopback } from './trust.ts';
+import { isLoopback, isNamed, type Trust } from './trust.ts';
 import type { Peer } from './uws.ts';
 
 export interface DoorOptions {
   readonly settings: Settings;
-  readonly access: Access;
+  readonly access: Pick<Access, 'refresh'>;
+  readonly trust: Trust;
   readonly admission: Admission;
   readonly clock: Clock;
   readonly timers: Timers;
@@ -54,33 +55,34 @@ export class Door {
       this.refuse(socket, codec, fault('bad-origin', peer.origin?.slice(0, 100)), null);
       return null;
     }
-    const { admission, access } = this.options;
+    const { admission, trust } = this.options;
     const refusal = admission.enter(peer.address, isLoopback(peer.address));
     if (refusal !== null) {
       this.refuse(socket, codec, refusal.fault, refusal.retryAfterMs);
       return null;
     }
-    if (peer.credential !== null) return new Guest(this, socket, codec, peer);
-    const identity = access.anonymous(isLocal(peer));
-    if ('code' in identity) return new Guest(this, socket, codec, peer);
-    return this.options.admit(socket, codec, peer, identity);
+    const asked = trust.subscriber(peer);
+    if (asked instanceof Promise || 'code' in asked) {
+      return new Guest(this, socket, codec, peer, asked instanceof Promise ? asked : null);
+    }
+    return this.options.admit(socket, codec, peer, asked);
   }
 
   /** The connection is over. */
   left({ address, identity }: Connection): void {
     this.options.admission.leave(address, isLoopback(address));
-    if (isCounted(identity)) this.options.admission.part(identity.principal);
+    if (isNamed(identity)) this.options.admission.part(identity.principal);
   }
 
   /** Takes a credential on an open connection: a fresh one of the same principal, or the first one. @returns why not, or null. */
   async authenticate(connection: Connection, credential: string): Promise<Fault | null> {
-    const { access, admission } = this.options;
+    const { trust, admission } = this.options;
     const { generation } = connection;
-    const identity = await access.authenticate(credential);
-    if ('code' in identity) return identity;
+    const identity = await trust.bearer(credential);
+    if (identity === null || 'code' in identity) return identity;
     if (connection.generation !== generation) return null;
     const before = connection.identity;
-    if (isCounted(before)) {
+    if (isNamed(before)) {
       if (identity.principal !== before.principal)
         return fault('not-entitled', 'another principal needs a connection of its own');
     } else {
@@ -96,17 +98,18 @@ export class Door {
     for (const connection of [...connections]) {
       const now = this.options.access.refresh(connection.identity);
       if ('code' in now) {
+        // Its own clock ends that one, which was not set meanwhile.
+        if (now.code === 'expired-credential') continue;
         revoke(connection);
-        const expired = now.code === 'expired-credential';
-        connection.refuse(expired ? now : fault('revoked'), expired ? 0 : null);
+        connection.refuse(fault('revoked'), null);
       } else if (now !== connection.identity) this.identify(connection, now);
     }
   }
 
   /** @internal For guests: lets one in, or says why not. */
-  async authenticateGuest(guest: Guest, credential: string): Promise<void> {
-    const { access, admission } = this.options;
-    const identity = await access.authenticate(credential);
+  async authenticateGuest(guest: Guest, asked: Promise<Identity | Fault>): Promise<void> {
+    const { admission } = this.options;
+    const identity = await asked;
     // The socket is gone: its place was given back.
     if (guest.over) return;
     if ('code' in identity) return this.turnAway(guest, identity);
@@ -126,6 +129,11 @@ export class Door {
   /** @internal For guests: one that was never let in has gone. */
   gone({ peer }: Guest): void {
     this.options.admission.leave(peer.address, isLoopback(peer.address));
+  }
+
+  /** @internal For guests: whose credential it is. */
+  bearer(credential: string): Promise<Identity | Fault> {
+    return this.options.trust.bearer(credential) ?? Promise.resolve(fault('unauthenticated'));
   }
 
   /** @internal */
@@ -189,10 +197,11 @@ export class Guest {
     readonly socket: Socket,
     readonly codec: Codec,
     readonly peer: Peer,
+    asked: Promise<Identity | Fault> | null,
   ) {
     const { authMs, timers } = door.limits;
     this.timer = timers.after(authMs, () => this.late());
-    if (peer.credential !== null) this.authenticate(peer.credential);
+    if (asked !== null) this.authenticate(asked);
   }
 
   /** The first message must say who it is, where the handshake has not; all of them are carried out once that is known. */
@@ -211,7 +220,7 @@ export class Guest {
     if (this.asked) return;
     const credential = credentialIn(message, binary);
     if (credential === null) this.door.turnAway(this, fault('unauthenticated'), null);
-    else this.authenticate(credential);
+    else this.authenticate(this.door.bearer(credential));
   }
 
   /** The socket is gone. */
@@ -236,9 +245,9 @@ export class Guest {
     for (const { message, binary } of waiting) if (!connection.closed) receive(connection, message, binary);
   }
 
-  private authenticate(credential: string): void {
+  private authenticate(asked: Promise<Identity | Fault>): void {
     this.asked = true;
-    void this.door.authenticateGuest(this, credential);
+    void this.door.authenticateGuest(this, asked);
   }
 
   private late(): void {
@@ -252,11 +261,6 @@ function credentialIn(message: Uint8Array, binary: boolean): string | null {
   const values = readMessage(message, binary);
   const request = Array.isArray(values) ? readRequest(values[0]) : values;
   return 'op' in request && request.op === 'auth' ? request.credential : null;
-}
-
-/** Those who have not said who they are share nothing but that. */
-function isCounted({ via }: Identity): boolean {
-  return via !== 'anonymous' && via !== 'local';
 }
 
 function retryOf({ code }: Fault): number | null {

@@ -15,7 +15,7 @@ import { readRanges } from '../settings/ranges.ts';
 import { packageVersion, type Settings, SettingsError } from '../settings/settings.ts';
 import { Flush } from '../topics/flush.ts';
 import { Topics } from '../topics/topics.ts';
-import { answerConnections, CONNECTIONS_PATH } from './admin.ts';
+import { answerConnections, CONNECTIONS_PATH, DRAIN_PATH } from './admin.ts';
 import { Certificates, logCertificate, readPair, type TlsPair } from './certificates.ts';
 import { Clients } from './clients.ts';
 import { HttpApi } from './http.ts';
@@ -61,6 +61,9 @@ export class Gateway {
   private readonly http: HttpApi;
   private readonly page = new Page();
   private state: 'built' | 'open' | 'draining' | 'ended' = 'built';
+  /** Resolves once a drain is over, whoever asked for it. */
+  readonly drained: Promise<void>;
+  private tellDrained: () => void = () => {};
   private publicPort = 0;
   private adminPortBound = 0;
 
@@ -69,6 +72,9 @@ export class Gateway {
     private readonly logger: Logger,
     makePort?: MakePort,
   ) {
+    this.drained = new Promise((resolve) => {
+      this.tellDrained = resolve;
+    });
     const clock = systemClock;
     const onError = (error: unknown): void => this.logger.error({ err: error }, 'internal error');
     const countRefusal = (code: string): void => {
@@ -102,14 +108,14 @@ export class Gateway {
       onError,
     });
     this.access = new Access({ settings, clock, timers, logger });
+    this.trust = new Trust({ access: this.access, settings });
     this.clients = new Clients({
       ...{ instruments, clock, timers, settings, logger },
-      ...{ sets: this.sets, topics: this.topics, flush: this.flush, access: this.access },
+      ...{ sets: this.sets, topics: this.topics, flush: this.flush, access: this.access, trust: this.trust },
       ...this.shared.sessions((session) => this.clients.taken(session)),
       server: `tickwire/${packageVersion()}`,
       onRefusal: countRefusal,
     });
-    this.trust = new Trust({ access: this.access, settings });
     const { trust } = this;
     const rate = new PublishRate(clock, settings.publishPerSecMax);
     this.http = new HttpApi({
@@ -208,11 +214,16 @@ export class Gateway {
     return this.access.reload();
   }
 
-  /** Not ready any more, nobody is let in, and the clients are sent elsewhere. Resolves when they have gone; then it may stop. */
-  drain(): Promise<void> {
-    if (this.state === 'ended') return Promise.resolve();
+  /**
+   * Not ready any more, nobody is let in, and the clients are sent elsewhere. Resolves when they have gone and what they come back
+   * with is kept; then it may stop.
+   */
+  async drain(): Promise<void> {
+    if (this.state === 'ended') return;
     this.state = 'draining';
-    return this.clients.sendAway();
+    await this.clients.sendAway();
+    await this.shared.settle();
+    this.tellDrained();
   }
 
   /** Closes what is left of the clients and ends everything; harmless when it has ended. */
@@ -300,6 +311,11 @@ export class Gateway {
     }
     // Probes may come under any name; what tells of clients is for this machine.
     if (!isLocalProgram(request)) return this.http.refuse(fault('not-local'));
+    if (path === DRAIN_PATH && (method === 'POST' || this.clients.drainage !== null)) {
+      if (method === 'POST') void this.drain();
+      const draining = { total: this.clients.drainage?.total ?? 0, left: this.connections.size };
+      return { status: 200, body: `${JSON.stringify(draining)}\n` };
+    }
     if (method === 'GET' && path === '/v1/admin/stats')
       return { status: 200, body: `${JSON.stringify(this.stats())}\n` };
     if (method === 'GET' && (path === CONNECTIONS_PATH || path.startsWith(`${CONNECTIONS_PATH}/`))) {

@@ -52,6 +52,8 @@ export interface SharedBus {
   /** Asks for what one gateway at a time does, of all that share the bus. */
   office(name: string): OpenOffice;
   start(): void;
+  /** Resolves when what sessions leave behind is kept, or can't be. */
+  settle(): Promise<void>;
   stop(): void;
 }
 
@@ -74,6 +76,7 @@ function inProcess({ settings, instruments, newEpoch }: SharedBusOptions): Share
     }),
     office: () => always,
     start: () => {},
+    settle: () => Promise.resolve(),
     stop: () => {},
   };
 }
@@ -145,6 +148,7 @@ function onRedis(options: SharedBusOptions): SharedBus {
           onError,
         });
   if (intake !== null) bus.invite(intake);
+  let store: RedisSessions | null = null;
   /** Those of the setting, or the ones that all gateways share in Redis. */
   const tokenKeys = (): TokenKeys => {
     if (settings.resumeKeys !== '') return new TokenKeys(settings.resumeKeys);
@@ -168,7 +172,7 @@ function onRedis(options: SharedBusOptions): SharedBus {
     trouble: () => (bus.ready ? null : 'Redis does not answer'),
     counters: () => ({ ...bus.counters, ...(intake !== null && { intake: intake.state }) }),
     sessions: (onTaken) => {
-      const store = new RedisSessions({
+      store = new RedisSessions({
         ...storeLimits(settings),
         ...{ port, clock: systemClock, timers, prefix, onTaken, onError },
       });
@@ -188,6 +192,7 @@ function onRedis(options: SharedBusOptions): SharedBus {
       return office;
     },
     start: () => bus.open(),
+    settle: async () => store?.settle(),
     stop: () => {
       intake?.stop();
       registry.close();

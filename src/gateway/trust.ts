@@ -41,6 +41,16 @@ export class Trust {
     return this.writing(this.reader(request));
   }
 
+  /** Who opens a subscribers' WebSocket. */
+  subscriber(peer: Peer): Asked {
+    return this.identify(peer.credential, () => isLocal(peer));
+  }
+
+  /** Whose credential it is; null where there is nothing to compare it with, and none is looked at. */
+  bearer(credential: string): Promise<Identity | Fault> | null {
+    return this.knowsAny ? this.options.access.authenticate(credential) : null;
+  }
+
   /** Who opens a publishers' WebSocket: the same. */
   publisher(peer: Peer): Asked {
     return this.writing(this.identify(peer.credential, () => isLocal(peer)));

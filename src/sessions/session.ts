@@ -10,7 +10,6 @@ import { CloseCode, type Fault, fault } from '../protocol/errors.ts';
 import {
   type Accepted,
   type Channel,
-  type IdentityFrame,
   type InstrumentFrame,
   PROTOCOL_VERSION,
   type Refused,
@@ -91,7 +90,6 @@ export class Sessions {
 
   welcome(connection: Connection): void {
     const { clock, limits, server, continuity } = this.options;
-    const { principal, via, untilMs } = connection.identity;
     connection.tell({
       type: 'welcome',
       version: PROTOCOL_VERSION,
@@ -109,7 +107,7 @@ export class Sessions {
         requestsPerSec: limits.requestsPerSecMax,
       },
     });
-    if (via !== 'anonymous' && via !== 'local') connection.tell(identityFrame(principal, untilMs));
+    this.introduce(connection);
     continuity?.begin(connection);
   }
 
@@ -263,15 +261,21 @@ export class Sessions {
     }
   }
 
+  /** Tells who said who they are that this was understood. */
+  private introduce(connection: Connection): void {
+    const { principal, via, untilMs } = connection.identity;
+    if (via === 'anonymous' || via === 'local') return;
+    connection.tell({ type: 'identity', principal, untilUs: untilMs === null ? null : Math.round(untilMs * 1_000) });
+  }
+
   private async authenticate(connection: Connection, { id, op, credential }: AuthRequest): Promise<void> {
     const { generation } = connection;
     const refused = (await this.options.authenticate?.(connection, credential)) ?? null;
     if (connection.generation !== generation) return;
     if (this.options.authenticate === undefined) return this.refuse(connection, { id, fault: fault('bad-credential') });
     if (refused !== null) return this.refuse(connection, { id, fault: refused });
-    const { principal, untilMs } = connection.identity;
     connection.tell({ type: 'ack', id, op, accepted: [], refused: [] });
-    connection.tell(identityFrame(principal, untilMs));
+    this.introduce(connection);
   }
 
   private async resume(connection: Connection, request: ResumeRequest): Promise<void> {
@@ -502,10 +506,6 @@ function ofPattern({ depth, intervalMs, mode }: ViewShape): Outcome {
 /** What is in force of a subscription. */
 function inForce({ topic, asked: { depth, intervalMs, mode } }: Subscription): Outcome {
   return { topic: topic.id, depth, intervalMs, mode };
-}
-
-function identityFrame(principal: string, untilMs: number | null): IdentityFrame {
-  return { type: 'identity', principal, untilUs: untilMs === null ? null : Math.round(untilMs * 1_000) };
 }
 
 /** The cursors for one channel and grouping, by their symbols. */

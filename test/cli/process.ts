@@ -23,9 +23,9 @@ export class Running {
   private readonly ended: Promise<Outcome>;
   private awaited: (() => void) | null = null;
 
-  constructor(command: readonly string[]) {
+  constructor(command: readonly string[], environment: Readonly<Record<string, string>> = {}) {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('TICKWIRE_')));
-    this.child = spawn(process.execPath, command, { cwd: ROOT, env });
+    this.child = spawn(process.execPath, command, { cwd: ROOT, env: { ...env, ...environment } });
     this.child.stdout.on('data', (data: Buffer) => {
       this.stdout += data.toString();
       this.awaited?.();
@@ -73,7 +73,12 @@ export class Running {
 
 /** Starts the bin, as `npx tickwire` does. It is ended with the test. */
 export function start(...args: readonly string[]): Running {
-  const running = new Running([BUILT, ...args]);
+  return startIn({}, ...args);
+}
+
+/** The same, with settings in its environment. */
+export function startIn(environment: Readonly<Record<string, string>>, ...args: readonly string[]): Running {
+  const running = new Running([BUILT, ...args], environment);
   onTestFinished(async () => {
     await running.signal('SIGKILL');
   });

@@ -2,13 +2,10 @@
 // The gateways are real WebSocket servers that say what a test needs, in frames of the real codec.
 
 import { expect, test } from 'vitest';
-import type { Client, ClientOptions } from '../../src/client/node.ts';
-import { type Guest, Host, topicFrame } from './host.ts';
-import { clientOf, next } from './scene.ts';
+import type { ClientOptions } from '../../src/client/node.ts';
+import { type Guest, Host, jsonClient, NEVER_BACK, NEVER_MS, topicFrame } from './host.ts';
+import { next } from './scene.ts';
 
-/** Longer than any test: what comes nevertheless did not wait for it. */
-const NEVER_MS = 3_600_000;
-const NEVER_BACK = { reconnect: { minMs: NEVER_MS, maxMs: NEVER_MS }, random: () => 1 };
 const TRADE = { type: 'trade', kind: 'trade', side: 'buy', id: 1, price: 1, size: 1, exchangeUs: null } as const;
 
 function tradeOf(guest: Guest, seq: number): void {
@@ -18,9 +15,9 @@ function tradeOf(guest: Guest, seq: number): void {
 /** A client of several gateways that follows the trades of one symbol, at seq 1. */
 async function trading(options: ClientOptions = {}, hostCount = 2) {
   const hosts = await Promise.all(Array.from({ length: hostCount }, () => Host.start()));
-  const client: Client = clientOf(
+  const client = jsonClient(
     hosts.map(({ url }) => url),
-    { codec: 'json', ...NEVER_BACK, ...options },
+    { ...NEVER_BACK, ...options },
   );
   const trades = client.trades('A');
   const seqs: number[] = [];

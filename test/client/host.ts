@@ -1,14 +1,21 @@
 // Owns a WebSocket server that says what a test has it say, in frames of the real JSON codec, and hands on what clients send.
-// Called by session.test.ts and goodbye.test.ts. Invariant: every connection and every request can be awaited, in their order.
+// Called by the tests of sessions, refusals, links and goodbyes. Invariant: every connection and every request can be awaited, in their order.
 
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { Client, ClientOptions } from '../../src/client/node.ts';
 import { jsonCodec } from '../../src/protocol/codecs.ts';
 import type { Channel, Frame, TopicFrame, WelcomeFrame } from '../../src/protocol/frames.ts';
 import { ByteWriter } from '../../src/protocol/writer.ts';
+import { clientOf, next } from './scene.ts';
+
+/** Longer than any test: what comes nevertheless did not wait for it. */
+export const NEVER_MS = 3_600_000;
+/** A delay between attempts is all of its bound, and that is for ever. */
+export const NEVER_BACK = { reconnect: { minMs: NEVER_MS, maxMs: NEVER_MS }, random: () => 1 };
 
 export type Fields = Readonly<Record<string, unknown>> & { readonly op: string; readonly id: number };
 
@@ -150,4 +157,19 @@ export class Host {
   guest(): Promise<Guest> {
     return this.guests.next();
   }
+}
+
+export function jsonClient(urls: string | readonly string[], options: ClientOptions = {}): Client {
+  return clientOf(urls, { codec: 'json', ...options });
+}
+
+/** A client of one such server, welcomed. */
+export async function joined(options: ClientOptions = {}, limits: Parameters<Guest['welcome']>[0] = {}) {
+  const host = await Host.start();
+  const client = jsonClient(host.url, options);
+  const guest = await host.guest();
+  const open = next(client, 'state', ({ state }) => state === 'open');
+  guest.welcome(limits);
+  await open;
+  return { host, client, guest };
 }

@@ -297,13 +297,13 @@ describe('on a clock of its own', () => {
     const room = new Room();
     room.session.identify(until(room, 1_000));
     const item = { type: 'trade', symbol: 'A', price: '1', size: '1' };
-    room.take({ op: 'publish', id: 1, items: [item] });
+    room.take({ op: 'publish', id: 1, items: [item] }, { op: 'publish', id: 2, items: [item] });
     await room.time.advance(2_000);
-    room.take({ op: 'publish', id: 2, items: [item] });
+    room.take({ op: 'publish', id: 3, items: [item] });
     expect([room.said, room.closedWith]).toEqual([['welcome'], null]);
     room.answer();
     await room.time.advance(0);
-    expect([room.said, room.closedWith]).toEqual([['welcome', 'ack', 'expired-credential'], CloseCode.expired]);
+    expect([room.said, room.closedWith]).toEqual([['welcome', 'ack', 'ack', 'expired-credential'], CloseCode.expired]);
   });
   test('who it is must be known in time', async () => {
     const room = new Room();

@@ -26,6 +26,14 @@ export async function signingKey(kid: string, alg = 'ES256'): Promise<SigningKey
 
 export const CLAIMS = { iss: 'https://issuer.example', aud: 'market-data', sub: 'desk-a', exp: NOW_SEC + 600 };
 
+/** Settings of a gateway that takes the tokens of this issuer. */
+export const PINNED = { jwtIssuer: CLAIMS.iss, jwtAudience: CLAIMS.aud };
+
+/** A part of a token. */
+export function base64(value: unknown): string {
+  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+}
+
 /** A token with these claims instead; undefined leaves one out. */
 export function sign(
   key: SigningKey,

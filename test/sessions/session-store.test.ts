@@ -34,8 +34,8 @@ class Session {
     return tokenHash(`${this.name} ${generation}`);
   }
 
-  renew(generation = 1): this {
-    this.store.renew(this.name, generation, this.token(generation), ALICE);
+  renew(generation = 1, principal = ALICE): this {
+    this.store.renew(this.name, generation, this.token(generation), principal);
     return this;
   }
 
@@ -120,6 +120,14 @@ describe.each(['in this process', 'on Redis'])('a store of sessions %s', (where)
     expect(await session.redeem(1, under.other, BOB)).toBe('foreign');
     expect(await session.redeem()).toMatchObject({ generation: 1 });
     expect(await session.redeem(1, under.other, BOB)).toBe('foreign');
+  });
+
+  test('that is somebody else from one token to the next is for that one alone, with that token alone', async () => {
+    const session = await begun().renew(2, BOB).end();
+    expect(await session.redeem(1)).toBe('foreign');
+    expect(await session.redeem(2)).toBe('foreign');
+    expect(await session.redeem(1, under.other, BOB)).not.toMatchObject({ generation: 2 });
+    expect(await session.redeem(2, under.other, BOB)).toMatchObject({ generation: 2 });
   });
 
   test('knows nothing of other tokens, of those that are yet to come, of other sessions', async () => {

@@ -6,6 +6,7 @@ import { ANSWER_KINDS } from '../../src/topics/answer.ts';
 import type { SimulatedNode } from './node.ts';
 import { serverCounters } from './redis.ts';
 import { noRedisEvents, redisBranches } from './redis-branches.ts';
+import { noSessionEvents, type SessionEvents, sessionBranches } from './session-branches.ts';
 
 const FLUSH = ['flushes', 'holds', 'answers', 'joins', 'joinsShared', 'moveOns', 'scatters'] as const;
 const CONNECTION = ['resumed', 'pumps', 'pings', 'pongs', 'strayPongs', 'heartbeats', 'paces'] as const;
@@ -50,6 +51,7 @@ export function branchesOf(
   nodes: readonly SimulatedNode[],
   events: Readonly<Record<SimulatedEvent, number>>,
   redis: readonly [string, number][],
+  sessions: Readonly<SessionEvents>,
 ): Branches {
   const sum = (countOf: (node: SimulatedNode) => number): number =>
     nodes.reduce((total, node) => total + countOf(node), 0);
@@ -63,6 +65,7 @@ export function branchesOf(
     ...PACES.map((pace) => [`pace: ${pace}`, events[`pace ${pace}`]] as const),
     ...EVENTS.map((event) => [`simulation: ${event}`, events[event]] as const),
     ...redis,
+    ...sessionBranches(sessions),
   ]);
 }
 
@@ -72,7 +75,7 @@ export function noRedisBranches(): [string, number][] {
 }
 
 export function noBranches(): Branches {
-  return branchesOf([], noEvents(), noRedisBranches());
+  return branchesOf([], noEvents(), noRedisBranches(), noSessionEvents());
 }
 
 export function addAll(total: Branches, run: ReadonlyMap<string, number>): void {

@@ -90,7 +90,7 @@ describe('a link', () => {
       request: (message) => events.push(`request ${[...message].join(' ')}`),
       pong: (number) => events.push(`pong ${number}`),
       drained: () => events.push('drained'),
-      closed: () => events.push('closed'),
+      closed: (code) => events.push(`closed ${code}`),
       gone: () => events.push('gone'),
     });
     return { kernel, link, events };
@@ -148,10 +148,10 @@ describe('a link', () => {
   test('delivers what left before the node closed', async () => {
     const { kernel, link, events } = open();
     link.send(Uint8Array.of(1));
-    link.end();
+    link.end(1_001);
     expect(link.send(Uint8Array.of(2))).toBe(DROPPED);
     await kernel.advance(5);
-    expect(events).toEqual(['gone', 'arrive 1', 'closed']);
+    expect(events).toEqual(['gone', 'arrive 1', 'closed 1001']);
   });
 });
 

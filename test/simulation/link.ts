@@ -57,6 +57,8 @@ export class Link implements Socket {
   arrivedBytes = 0;
   /** Bytes that waited when the node ended it. */
   lostBytes = 0;
+  /** Whether it ever kept anything back. */
+  everSlow: boolean;
   private stalled = false;
   private pongTrouble: number;
   private backlogged = false;
@@ -75,6 +77,7 @@ export class Link implements Socket {
   ) {
     this.bytesPerMs = options.bytesPerMs;
     this.pongTrouble = options.pongTrouble;
+    this.everSlow = options.bytesPerMs !== Number.POSITIVE_INFINITY || options.pongTrouble > 0;
   }
 
   send(message: Uint8Array): number {
@@ -110,8 +113,8 @@ export class Link implements Socket {
 
   end(code: number): void {
     if (this.state !== 'open' && this.state !== 'lost') return;
-    this.finish(code, this.options.latencyMs);
     this.kernel.after(0, () => this.ends.gone());
+    this.finish(code, this.options.latencyMs);
   }
 
   /** The node is dead; the client notices later. */
@@ -141,6 +144,7 @@ export class Link implements Socket {
   /** The client stops reading. */
   stall(): void {
     this.stalled = true;
+    this.everSlow = true;
   }
 
   unstall(): void {

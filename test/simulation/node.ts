@@ -11,10 +11,11 @@ import type { Codec } from '../../src/protocol/codec.ts';
 import { CloseCode, type Fault } from '../../src/protocol/errors.ts';
 import { ByteWriter } from '../../src/protocol/writer.ts';
 import { Admission } from '../../src/sessions/admission.ts';
-import { Connection } from '../../src/sessions/connection.ts';
+import type { Connection } from '../../src/sessions/connection.ts';
 import { Continuity, type ContinuityOptions, type SavedSession } from '../../src/sessions/continuity.ts';
 import { connectionCounters } from '../../src/sessions/counters.ts';
 import type { Identity } from '../../src/sessions/grant.ts';
+import { ConnectionPool } from '../../src/sessions/pool.ts';
 import { beginPulse } from '../../src/sessions/pulse.ts';
 import { Sessions } from '../../src/sessions/session.ts';
 import { type TokenClaims, TokenKeys, Tokens } from '../../src/sessions/token.ts';
@@ -102,7 +103,8 @@ class WitnessedContinuity extends Continuity {
   override async redeem(connection: Connection, token: string): Promise<SavedSession | Fault> {
     const { keys, life, kernel, ledger } = this;
     const keyKnown = keys.find(token.split('.')[1] ?? '') !== undefined;
-    const judge = ledger.attempted({ connection, life, token, keyKnown });
+    const { id, identity } = connection;
+    const judge = ledger.attempted({ session: id, principal: identity.principal, life, token, keyKnown });
     const outcome = await super.redeem(connection, token);
     judge(outcome);
     kernel.promiseSettled();
@@ -126,6 +128,7 @@ export class SimulatedNode {
   readonly mistakes: unknown[] = [];
   private readonly sessions: Sessions;
   private readonly continuity: Continuity;
+  private readonly pool: ConnectionPool;
   private connectionCount = 0;
 
   constructor(private readonly options: NodeOptions) {
@@ -166,28 +169,28 @@ export class SimulatedNode {
       onError: (error) => this.mistakes.push(error),
     });
     instruments.watch((event) => this.instrumentChanged(event));
+    this.pool = new ConnectionPool({
+      ...{ flush: this.flush, topics: this.topics, clock, timers, limits, counters: this.counters },
+      onClose: (each, code) => ledger.closed(each, code),
+      onEnd: (each) => this.left(each),
+    });
     const { connections } = this;
     beginPulse({ clock, timers, connections, onTick: (each, nowMs) => this.continuity.tick(each, nowMs) });
   }
 
   /** Takes a client in. @returns null where it is told to go elsewhere. */
   accept(socket: Socket, codec: Codec, identity: Identity): Connection | null {
-    const { kernel, limits, ledger } = this.options;
+    const { kernel, ledger } = this.options;
     const refusal = this.admission.enter(ADDRESS, false);
     if (refusal !== null) {
       const writer = new ByteWriter();
       const { code, message, action } = refusal.fault;
       codec.encode(writer, { type: 'refused', code, message, action, retryAfterMs: refusal.retryAfterMs });
-      socket.send(writer.copy(), codec.binary);
+      socket.send(writer.copy(), codec.binary, false);
       socket.end(CloseCode.refused, refusal.fault.code);
       return null;
     }
-    const connection = new Connection({
-      ...{ id: `${this.name}-${++this.connectionCount}`, socket, codec, flush: this.flush, topics: this.topics },
-      ...{ clock: kernel, timers: this.life, limits, counters: this.counters },
-      onClose: (each, code) => ledger.closed(each, code),
-      onEnd: (each) => this.left(each),
-    });
+    const connection = this.pool.take({ id: `${this.name}-${++this.connectionCount}`, socket, codec });
     connection.identify(identity, kernel.nowMs(), kernel.nowUs() / 1_000);
     if (isCounted(identity)) this.admission.join(identity.principal, 0);
     this.connections.add(connection);
@@ -215,7 +218,9 @@ export class SimulatedNode {
 
   /** The client's socket is gone. */
   forget(connection: Connection): void {
-    if (!this.life.over) connection.shut();
+    if (this.life.over) return;
+    connection.shut();
+    this.pool.giveBack(connection);
   }
 
   /** Signs with another key from now on, and knows the one before. */

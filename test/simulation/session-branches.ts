@@ -9,7 +9,7 @@ export const SESSION_EVENTS = [
   'brought token and cursors',
   'brought a used token',
   'brought an old token',
-  'brought another principal\'s token',
+  "brought another principal's token",
   'brought a changed token',
   'came back with half of it there',
   'races',

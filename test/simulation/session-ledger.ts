@@ -2,11 +2,11 @@
 // it, and it judges every attempt to come back. Invariant: it believes no store: a session that is brought back was had by the same
 // principal, is taken once, and is what its connection had when that ended, or as long before as the store may lag.
 
-import type { Connection } from '../../src/sessions/connection.ts';
-import type { SavedSession } from '../../src/sessions/continuity.ts';
-import { topicName } from '../../src/protocol/frames.ts';
 import type { Fault } from '../../src/protocol/errors.ts';
 import { CloseCode } from '../../src/protocol/errors.ts';
+import { topicName } from '../../src/protocol/frames.ts';
+import type { Connection } from '../../src/sessions/connection.ts';
+import type { SavedSession } from '../../src/sessions/continuity.ts';
 import { PRIORITY_DEFAULT } from '../../src/topics/subscription.ts';
 import type { Kernel } from './kernel.ts';
 import type { Life } from './life.ts';
@@ -21,7 +21,9 @@ interface Chapter {
 
 /** One connection's session. */
 interface Account {
-  readonly connection: Connection;
+  readonly session: string;
+  /** Whose it was last. */
+  principal: string;
   readonly life: Life;
   readonly chapters: Chapter[];
   /** When each token was given, the first one first. */
@@ -45,7 +47,9 @@ interface Given {
 }
 
 export interface Attempt {
-  readonly connection: Connection;
+  /** Of the connection that brings it. */
+  readonly session: string;
+  readonly principal: string;
   readonly life: Life;
   readonly token: string;
   /** Whether the node knows the key that signed it. */
@@ -80,8 +84,10 @@ export class SessionLedger {
   ) {}
 
   begun(connection: Connection, life: Life): void {
-    this.accounts.set(connection.id, {
-      ...{ connection, life, chapters: [{ sinceMs: this.kernel.nowMs(), truth: NOTHING }], givenMs: [] },
+    const { id: session, identity } = connection;
+    this.accounts.set(session, {
+      ...{ session, principal: identity.principal, life },
+      ...{ chapters: [{ sinceMs: this.kernel.nowMs(), truth: NOTHING }], givenMs: [] },
       ...{ endedMs: null, orphaned: false, closeCode: null, attempts: 0, takenMs: null, lossesBefore: 0 },
     });
   }
@@ -98,6 +104,7 @@ export class SessionLedger {
   noted(connection: Connection): void {
     const account = this.accounts.get(connection.id)!;
     if (account.endedMs !== null || connection.closed) return;
+    account.principal = connection.identity.principal;
     const truth = truthOf(connection);
     if (account.chapters.at(-1)!.truth !== truth) account.chapters.push({ sinceMs: this.kernel.nowMs(), truth });
   }
@@ -119,9 +126,8 @@ export class SessionLedger {
     const given = this.given.get(attempt.token);
     const account = given && this.accounts.get(given.session);
     if (given === undefined || account === undefined) return (outcome) => this.judgeForged(outcome);
-    const { principal } = attempt.connection.identity;
     const open = account.endedMs === null;
-    const mine = principal === given.principal;
+    const mine = attempt.principal === given.principal;
     if (mine) account.attempts += 1;
     return (outcome) => {
       if (mine) account.attempts -= 1;
@@ -140,18 +146,18 @@ export class SessionLedger {
     const { sharing } = this;
     if (sharing()?.isTroubled === true) return;
     const graceMs = this.times.resumeRenewMs + 2 * PULSE_MS + this.lagMs;
-    for (const { takenMs, endedMs, connection } of this.accounts.values()) {
+    for (const { takenMs, endedMs, session } of this.accounts.values()) {
       if (takenMs === null || endedMs !== null || this.kernel.nowMs() < takenMs + graceMs) continue;
-      throw new Error(`connection ${connection.id} is open, and its session went on elsewhere ${graceMs} ms ago`);
+      throw new Error(`connection ${session} is open, and its session went on elsewhere ${graceMs} ms ago`);
     }
   }
 
   /** After all is over. */
   checkEnd(): void {
     this.check();
-    for (const { takenMs, attempts, connection } of this.saidTaken) {
+    for (const { takenMs, attempts, session } of this.saidTaken) {
       // Somebody who was not answered may have it.
-      if (takenMs === null && attempts === 0) throw new Error(`session ${connection.id} was said to be used, and was not`);
+      if (takenMs === null && attempts === 0) throw new Error(`session ${session} was said to be used, and was not`);
     }
   }
 
@@ -170,7 +176,7 @@ export class SessionLedger {
   private judgeTaken(
     account: Account,
     { session, generation, principal }: Given,
-    { connection }: Attempt,
+    attempt: Attempt,
     saved: SavedSession,
     wasOpen: boolean,
   ): void {
@@ -178,9 +184,9 @@ export class SessionLedger {
     const nowMs = this.kernel.nowMs();
     const shared = this.sharing();
     const troubled = shared?.isTroubled === true;
-    const own = account.connection.identity.principal;
-    if (connection.identity.principal !== principal || own !== principal) {
-      this.fail(`${session} of ${own} was brought back by ${connection.identity.principal}`);
+    const own = account.principal;
+    if (attempt.principal !== principal || own !== principal) {
+      this.fail(`${session} of ${own} was brought back by ${attempt.principal}`);
     }
     if (account.takenMs !== null) {
       if (account.lossesBefore === (shared?.losses ?? 0)) this.fail(`${session} was taken twice`);
@@ -198,8 +204,9 @@ export class SessionLedger {
     this.events['taken while connected'] += 1;
     // Where its store is the one that took it, at once.
     if (shared !== null) return;
-    if (!account.connection.closed) this.fail(`${session} was taken, and its connection is open`);
-    if (account.closeCode !== CloseCode.resumed) this.fail(`${session} was taken, and closed with ${account.closeCode}`);
+    if (account.endedMs === null) this.fail(`${session} was taken, and its connection is open`);
+    if (account.closeCode !== CloseCode.resumed)
+      this.fail(`${session} was taken, and closed with ${account.closeCode}`);
   }
 
   private compare({ endedMs, chapters }: Account, session: string, saved: SavedSession, troubled: boolean): void {
@@ -219,17 +226,18 @@ export class SessionLedger {
   private judgeRefused(account: Account, given: Given, attempt: Attempt, code: string, mine: boolean): void {
     const { session, generation, principal } = given;
     if (code === 'bad-token') {
-      if (attempt.keyKnown && attempt.connection.id !== session) this.fail(`${session}: its own token is bad`);
+      if (attempt.keyKnown && attempt.session !== session) this.fail(`${session}: its own token is bad`);
       return;
     }
     if (!mine) {
       if (code !== 'foreign-token') this.fail(`${session}: ${code} to another principal`);
       return;
     }
-    if (account.connection.identity.principal !== principal) return;
+    if (account.principal !== principal) return;
     if (code === 'used-token') this.saidTaken.add(account);
     else if (code !== 'expired-token') this.fail(`${session}: ${code}`);
-    else if (this.isGood(account, generation, attempt)) this.fail(`${session}: token ${generation} was refused though good`);
+    else if (this.isGood(account, generation, attempt))
+      this.fail(`${session}: token ${generation} was refused though good`);
   }
 
   /** Whether it must be taken by anybody who brings it, as sure as can be. */

@@ -5,15 +5,19 @@
 import { jsonCodec, msgpackCodec } from '../../src/protocol/codecs.ts';
 import { type Channel, DEPTHS } from '../../src/protocol/frames.ts';
 import type { Connection } from '../../src/sessions/connection.ts';
+import type { Identity } from '../../src/sessions/grant.ts';
 import { WINDOW_FULL_BYTES } from '../../src/sessions/window.ts';
 import { type Branches, branchesOf, noEvents } from './branches.ts';
 import { type Shape, SimulatedClient, shapeAsBefore } from './client.ts';
+import { identityOf, principalOf } from './identities.ts';
 import { Kernel, Random } from './kernel.ts';
 import type { Link, LinkOptions } from './link.ts';
 import { type Market, MemoryMarket } from './market.ts';
+import { Moves } from './moves.ts';
 import { type NodeLimits, SimulatedNode } from './node.ts';
 import { Oracle } from './oracle.ts';
 import { RedisMarket } from './redis-market.ts';
+import { SessionLedger, type SessionTimes } from './session-ledger.ts';
 import { define, type Planned, Venue, type VenueStyle } from './venue.ts';
 import type { Active } from './witness.ts';
 
@@ -58,7 +62,13 @@ class Simulation {
   private readonly oracle = new Oracle();
   private readonly limits: NodeLimits;
   private readonly market: Market;
-  private readonly nodes: readonly SimulatedNode[];
+  private readonly ledger: SessionLedger;
+  private readonly nodes: SimulatedNode[];
+  private readonly moves: Moves;
+  /** By what their holders say to show who they are. */
+  private readonly identities = new Map<string, Identity>();
+  /** Processes that were started. */
+  private nodeCount = 0;
   private readonly venues: readonly Venue[];
   private readonly clients: readonly SimulatedClient[];
   private readonly longest: boolean;
@@ -69,7 +79,10 @@ class Simulation {
   /** The widest window that each connection has had. */
   private readonly widestBytes = new WeakMap<Connection, number>();
 
-  constructor(seed: number) {
+  /** Whether nodes that share no sessions sign with the same key all the same. */
+  private readonly sharesKeys: boolean;
+
+  constructor(private readonly seed: number) {
     this.random = new Random(seed);
     const { random, kernel, oracle, events } = this;
     this.longest = random.chance(LONG_BOOK_SHARE);
@@ -86,6 +99,7 @@ class Simulation {
       ageMsMax: random.pick([1_500, 30_000]),
       connectionBytesPerSecMax: random.chance(0.1) ? 20_000 : 0,
       requestsPerSecMax: 1_000_000,
+      ...drawTimes(new Random(seed, 500)),
     };
     const newEpoch = (): number => 1 + random.bits() * 0x1_0000 + random.below(0x1_0000);
     const logEntriesMax = random.pick([4, 32, 1_024]);
@@ -94,16 +108,42 @@ class Simulation {
     this.market = own.chance(REDIS_SHARE)
       ? new RedisMarket({ ...shared, random: own, logEntriesMax: own.pick([32, 256, 1_024]) })
       : new MemoryMarket({ ...shared, random, logEntriesMax });
-    this.nodes = NODES.map((name, i) => {
-      const { bus, instruments } = this.market.places[i]!;
-      return new SimulatedNode(name, bus, instruments, kernel, new Random(seed, 100 + i), this.limits, oracle);
-    });
+    this.ledger = new SessionLedger(kernel, this.limits, () => this.market.sharing);
+    this.sharesKeys = own.chance(0.5);
+    this.nodes = NODES.map((_, i) => this.startNode(i));
     this.venues = this.styles().map(
       (style, i) => new Venue(style, new Random(seed, 200 + i), this.oracle, () => kernel.nowUs()),
     );
     this.clients = Array.from({ length: random.between(CLIENTS_MIN, CLIENTS_MAX) }, (_, i) => {
       const codec = i === CLIENTS_MIN - 1 && random.chance(JSON_SHARE) ? jsonCodec : msgpackCodec;
-      return new SimulatedClient(`${i}`, codec, kernel, new Random(seed, 300 + i), this.oracle);
+      const identity = identityOf(principalOf(i));
+      return new SimulatedClient(
+        `${i}`,
+        codec,
+        kernel,
+        new Random(seed, 300 + i),
+        oracle,
+        this.ledger.events,
+        identity,
+      );
+    });
+    this.moves = new Moves({
+      ...{ kernel, ledger: this.ledger, nodes: this.nodes, clients: this.clients, identities: this.identities },
+      random: new Random(seed, 501),
+      restart: (place) => this.startNode(place),
+      linkOptions: () => this.linkOptions(),
+      symbols: this.venues.map(({ symbol }) => symbol),
+    });
+  }
+
+  private startNode(i: number): SimulatedNode {
+    const { kernel, limits, oracle, ledger, identities, seed } = this;
+    const count = this.nodeCount++;
+    const own = this.market.sharing === null && !this.sharesKeys ? count : 0;
+    return new SimulatedNode({
+      ...{ name: `${NODES[i]}${count}`, place: this.market.places[i]!, kernel, limits, oracle, ledger, identities },
+      random: new Random(seed, 1_000 + count),
+      keys: `first${own}:${'s'.repeat(40)}${`${own}`.padStart(3, '0')}`,
     });
   }
 
@@ -113,6 +153,7 @@ class Simulation {
     await this.open();
     for (this.step = 1; this.step <= STEPS; this.step++) {
       this.market.disturb(this.venues);
+      this.moves.disturb();
       await this.act();
       if (this.random.chance(0.6)) await this.kernel.advance(this.pauseMs());
       if (this.step % 16 === 0) this.checkBounds();
@@ -128,7 +169,9 @@ class Simulation {
         this.events['updates in gaps'] += gapped;
       }
     }
-    return branchesOf(this.nodes, this.events, this.market.redisBranches);
+    this.ledger.checkEnd();
+    const nodes = [...this.moves.past, ...this.nodes];
+    return branchesOf(nodes, this.events, this.market.redisBranches, this.ledger.events);
   }
 
   private styles(): VenueStyle[] {
@@ -165,7 +208,7 @@ class Simulation {
     for (const venue of this.venues) if (this.random.chance(0.8)) await this.publish(venue.snapshot());
     if (this.longest) await this.publish(this.venues[3]!.snapshot());
     for (const [i, client] of this.clients.entries()) {
-      client.connect(this.random.pick(this.nodes), this.linkOptions());
+      client.connect(this.moves.nodeFor(), this.linkOptions());
       const symbol = this.longest ? 'WIDE' : this.venues[i % this.venues.length]!.symbol;
       client.subscribe('book', [symbol], { depth: DEPTHS[i % DEPTHS.length]!, interval: 0, mode: 'live' });
       if (i < 2) {
@@ -206,7 +249,7 @@ class Simulation {
   /** Rather one in trouble: what happens while a client is behind is what goes wrong. */
   private someClient(): SimulatedClient {
     const { random, clients } = this;
-    const behind = random.chance(0.4) ? clients.filter(({ live }) => typeof live?.connection.block === 'string') : [];
+    const behind = random.chance(0.4) ? clients.filter(({ served }) => served !== null && served.block !== null) : [];
     return random.pick(behind.length > 0 ? behind : clients);
   }
 
@@ -336,24 +379,21 @@ class Simulation {
       const before = client.live.node;
       client.disconnect(random.pick([0, 1, 50, 2_000]));
       // Often it is gone for a while: then it is this step's chance to come back that counts.
-      if (random.chance(0.5)) this.comeBack(client, random.chance(0.5) ? before : this.otherThan(before));
-    } else this.comeBack(client, random.pick(this.nodes));
+      const same = random.chance(0.5) && this.nodes.includes(before) && !before.draining;
+      if (random.chance(0.5)) this.comeBack(client, same ? before : this.moves.nodeFor(before));
+    } else this.comeBack(client, this.moves.nodeFor());
   }
 
-  private comeBack(client: SimulatedClient, node: SimulatedNode): void {
+  private comeBack(client: SimulatedClient, node: SimulatedNode, way = this.moves.wayBack(client)): void {
     const { random } = this;
     const tampering = random.pick(['none', 'none', 'none', 'none', 'future', 'foreign'] as const);
     if (tampering === 'future') this.events['cursors from the future'] += 1;
     if (tampering === 'foreign') this.events['foreign cursors'] += 1;
     const same = client.lastNode === node;
     this.events[same ? 'reconnects to the same node' : 'reconnects to the other node'] += 1;
-    client.connect(node, this.linkOptions(), tampering, (active) =>
-      random.chance(0.2) ? this.shape(active.channel, active.group) : shapeAsBefore(active),
-    );
-  }
-
-  private otherThan(node: SimulatedNode): SimulatedNode {
-    return this.nodes.find((other) => other !== node)!;
+    const shapeOf = (active: Active): Shape =>
+      random.chance(0.2) ? this.shape(active.channel, active.group) : shapeAsBefore(active);
+    client.connect(node, this.linkOptions(), { ...way, tampering, shapeOf });
   }
 
   private changeInstrument(venue: Venue): void {
@@ -395,6 +435,7 @@ class Simulation {
   }
 
   private checkBounds(): void {
+    this.ledger.check();
     for (const node of this.nodes) {
       if (node.mistakes.length > 0) throw node.mistakes[0];
       for (const connection of node.connections) {
@@ -411,12 +452,11 @@ class Simulation {
         }
       }
     }
-    for (const { live } of this.clients) if (live !== null) this.checkWindow(live.link, live.connection);
+    for (const { live, served } of this.clients) if (served !== null) this.checkWindow(live!.link, served);
   }
 
   /** The window counts every byte, and takes for arrived only what has. */
   private checkWindow(link: Link, connection: Connection): void {
-    if (connection.closed) return;
     const { sentBytes, window, id } = connection;
     if (sentBytes !== link.takenBytes) {
       throw new Error(`connection ${id} counts ${sentBytes} bytes, its socket took ${link.takenBytes}`);
@@ -428,23 +468,24 @@ class Simulation {
 
   /** All links are mended and time passes: everybody must come to hold what there is. */
   private async settle(): Promise<void> {
+    await this.moves.settle();
     for (const node of this.nodes) {
       node.uplink.reliable = true;
       node.demand = 0;
     }
     for (const client of this.clients) {
       client.live?.link.free();
-      if (client.live === null) this.comeBack(client, this.random.pick(this.nodes));
+      if (client.live === null) this.comeBack(client, this.moves.nodeFor());
       client.live!.link.free();
       client.limit(0, false);
     }
     await this.kernel.advance(1_500);
     await this.market.mend(this.venues);
     // Those who are still served at another pace begin anew, since calm takes its time.
-    for (const client of this.clients) if (client.live?.connection.rung.pace !== 'real-time') client.disconnect(1);
+    for (const client of this.clients) if (client.served?.rung.pace !== 'real-time') client.disconnect(1);
     await this.kernel.advance(100);
     for (const client of this.clients) {
-      if (client.live === null) this.comeBack(client, this.random.pick(this.nodes));
+      if (client.live === null) this.comeBack(client, this.moves.nodeFor(), {});
       client.live!.link.free();
     }
     // A long book takes an operator's budget several seconds.
@@ -472,16 +513,17 @@ class Simulation {
   private async empty(): Promise<void> {
     for (const client of this.clients) client.disconnect(1);
     await this.kernel.advance(4 * GRACE_MS + 2_000 + this.intervalMsMax);
-    for (const { name, topics, uplink, connections } of this.nodes) {
-      if (topics.size !== 0) throw new Error(`node ${name} keeps ${topics.size} topics`);
-      if (uplink.listeners !== 0) throw new Error(`node ${name} keeps ${uplink.listeners} places on the bus`);
-      if (connections.size !== 0) throw new Error(`node ${name} keeps ${connections.size} connections`);
-    }
+    for (const node of this.nodes) node.checkEmpty();
     await this.market.close();
     const timers = this.nodes.length * NODE_TIMERS;
     if (this.kernel.pending !== timers) throw new Error(`${this.kernel.pending} timers are left, not ${timers}`);
     this.checkBounds();
   }
+}
+
+/** From a life that ends while its client is away to one that outlives the run. */
+function drawTimes(random: Random): SessionTimes {
+  return { resumeLifeMs: random.pick([300, 3_000, 60_000]), resumeRenewMs: random.pick([500, 2_000, 30_000]) };
 }
 
 /** A few sizes only: the oracle hashes slowly, and remembers what it has hashed. */

@@ -9,18 +9,24 @@ import {
   type AckFrame,
   type BookFrame,
   type Channel,
+  type EndFrame,
+  type ErrorFrame,
   type Frame,
   type GapFrame,
   type Mode,
   type Pace,
   type QuoteFrame,
   type ResetFrame,
+  type ResetReason,
   type Stamp,
   type StatusFrame,
   type TradeFrame,
   topicName,
 } from '../../src/protocol/frames.ts';
+import type { Grant } from '../../src/sessions/grant.ts';
 import { groupedEpoch } from '../../src/topics/grouped-topic.ts';
+import { Grants } from './grants.ts';
+import { Healings } from './healings.ts';
 import {
   EMPTY_BOOK,
   type History,
@@ -31,6 +37,7 @@ import {
   type Oracle,
   type UpdateChannel,
 } from './oracle.ts';
+import type { SessionEvents } from './session-branches.ts';
 
 /** A subscription as the node acknowledged it. */
 export interface Active {
@@ -46,6 +53,14 @@ export interface Active {
 export interface Asked {
   readonly channel: Channel;
   readonly group: number;
+}
+
+/** What the client itself wants to know. */
+export interface WitnessListener extends Pick<StreamHandlers, 'token' | 'goodbye'> {
+  resumed(accepted: ReadonlySet<string>): void;
+  notResumed(): void;
+  /** Who it is was taken. */
+  authenticated(): void;
 }
 
 /** What the client was told of one topic so far. */
@@ -73,7 +88,7 @@ export class Witness {
   /** By name. */
   readonly active = new Map<string, Active>();
   /** Requests that were not answered yet, in their order, with what acknowledgements don't repeat. */
-  readonly requests = new Map<number, Asked | null>();
+  readonly requests = new Map<number, Asked | 'resume' | 'auth' | null>();
   /** Requests that the client made by itself, since what it held was wrong. */
   private ownResyncs = 0;
   /** The paces that the node has announced. */
@@ -86,16 +101,28 @@ export class Witness {
   /** Asked for on this connection, and not acknowledged yet. */
   private readonly pending = new Set<string>();
   private longBooks = 0;
+  private readonly healings: Healings;
+  private readonly grants: Grants;
+  /** Topics for which the resume under way brings cursors. */
+  private brought: ReadonlySet<string> = new Set();
 
   constructor(
     private readonly name: string,
     private readonly oracle: Oracle,
-  ) {}
+    private readonly events: SessionEvents,
+    private readonly listener: WitnessListener,
+  ) {
+    this.healings = new Healings(events, (what) => this.fail(what));
+    this.grants = new Grants((what) => this.fail(what));
+  }
 
   readonly handlers: StreamHandlers = {
     ack: (frame) => this.acknowledged(frame),
     pong: ({ id }) => this.answered(id),
-    error: ({ code, message }) => this.fail(`an error: ${code} ${message}`),
+    error: (frame) => this.refused(frame),
+    token: (frame) => this.listener.token?.(frame),
+    goodbye: (frame) => this.listener.goodbye?.(frame),
+    healed: (held, frame) => this.healings.healed(nameOf(held), held.topic.channel, frame),
     pace: ({ pace }) => this.paces.push(pace),
     topic: (held) => this.announced(held),
     book: (held, book, frame) => this.book(held, book, frame),
@@ -104,17 +131,49 @@ export class Witness {
     status: (held, frame) => this.status(held, frame),
     gap: (held, frame) => this.gap(held, frame),
     reset: (held, frame) => this.reset(held, frame),
-    end: (held) => this.ended(held),
+    end: (held, { reason }) => this.ended(held, reason),
     resync: (held, reason) => this.foundWrong(held, reason),
   };
 
-  /** The frames of one message, after the stream took them: none may be of a topic that is not subscribed to. */
+  /** A new connection, of somebody who may so much. */
+  connected(grant: Grant): void {
+    this.grants.begin(grant);
+  }
+
+  /** The client may something else in whatever the node sends after so many bytes. */
+  granted(grant: Grant, afterBytes: number): void {
+    this.grants.change(grant, afterBytes);
+  }
+
+  /** The next message comes; with it so many bytes have arrived. */
+  arriving(bytes: number, stream: ClientStream): void {
+    this.healings.message += 1;
+    this.grants.arrived(bytes, stream.held.values());
+  }
+
+  /** The frames of one message, after the stream took them: none may be of a topic that was not subscribed to then. */
   received(frames: readonly Frame[], stream: ClientStream): void {
-    if (frames.some((frame) => frame.type === 'end' || (frame.type === 'ack' && frame.op === 'unsubscribe'))) return;
-    for (const frame of frames) {
-      const foreign = 'topic' in frame && !stream.held.has(frame.topic);
-      if (foreign) this.fail(`a ${frame.type} frame of topic ${frame.topic}, which is not held`);
+    const left = new Set<number>();
+    for (let i = frames.length - 1; i >= 0; i--) {
+      const frame = frames[i]!;
+      if (frame.type === 'ack' && frame.op === 'unsubscribe') for (const { topic } of frame.accepted) left.add(topic);
+      if (!('topic' in frame)) continue;
+      if (frame.type === 'end') left.add(frame.topic);
+      else if (!stream.held.has(frame.topic) && !left.has(frame.topic)) {
+        this.fail(`a ${frame.type} frame of topic ${frame.topic}, which is not held`);
+      }
     }
+  }
+
+  /** It comes back with a token, and with cursors for these topics. */
+  resuming(id: number, brought: ReadonlySet<string>): void {
+    this.requests.set(id, 'resume');
+    this.brought = brought;
+  }
+
+  /** What it held is gone: it has nothing but a token. */
+  forget(): void {
+    this.ledgers.clear();
   }
 
   /** The connection is gone. `keeps` says of what a cursor can be made, and whether it is of a whole state. */
@@ -132,6 +191,7 @@ export class Witness {
     this.active.clear();
     this.pending.clear();
     this.requests.clear();
+    this.healings.clear();
     this.ownResyncs = 0;
   }
 
@@ -139,6 +199,11 @@ export class Witness {
   asked(key: string, withCursor: boolean): void {
     if (this.active.has(key) || this.pending.has(key)) return;
     this.pending.add(key);
+    this.comesBack(key, withCursor);
+    if (withCursor) this.healings.expect(key);
+  }
+
+  private comesBack(key: string, withCursor: boolean): void {
     const ledger = this.ledgers.get(key);
     if (ledger !== undefined) ledger.fresh = !withCursor;
   }
@@ -156,10 +221,14 @@ export class Witness {
     if ((group === 0 ? newest.epoch : groupedEpoch(newest.epoch, tickSize)) !== held.topic.epoch) {
       return this.fail(`${nameOf(held)}: holds epoch ${held.topic.epoch} at the end, not ${newest.epoch}`);
     }
+    this.grants.settled();
     if (channel === 'book') {
-      if (held.book!.depth !== depth) this.fail(`${nameOf(held)}: depth ${held.book!.depth} at the end, not ${depth}`);
+      const shown = held.book!.depth;
+      // What a grant has cut is checked there.
+      if (shown !== depth && !this.grants.changed)
+        this.fail(`${nameOf(held)}: depth ${shown} at the end, not ${depth}`);
       const naive = group === 0 ? newest.newestBook : newest.newestBook.grouped(tickSize);
-      this.compareBook(held, held.book!, naive, depth, true);
+      this.compareBook(held, held.book!, naive, shown, true);
     } else if (channel === 'quote' && !sameQuote(held.quote!, quoteAt(newest, newest.newestSeq)!)) {
       this.fail(`${nameOf(held)}: not the newest quote at the end`);
     }
@@ -183,19 +252,53 @@ export class Witness {
     const asked = this.answered(id);
     if (asked === null) return;
     for (const { symbol, code } of refused) {
-      if (code !== 'unknown-symbol' && code !== 'not-subscribed') this.fail(`${op} ${symbol} refused: ${code}`);
+      if (code === 'not-entitled' && this.grants.limited) this.events['topics refused for want of a grant'] += 1;
+      else if (code !== 'unknown-symbol' && code !== 'not-subscribed') this.fail(`${op} ${symbol} refused: ${code}`);
+      if (typeof asked === 'object' && op === 'subscribe') this.notBack(topicName(asked.channel, symbol, asked.group));
     }
+    if (asked === 'auth') return this.listener.authenticated();
+    if (asked === 'resume') return this.resumed(accepted, refused);
     for (const { symbol, depth, intervalMs, mode } of accepted) {
       const key = topicName(asked.channel, symbol, asked.group);
       if (op === 'unsubscribe') {
         this.active.delete(key);
         this.ledgers.delete(key);
+        this.healings.forget(key);
+        this.grants.forget(key);
       } else if (op === 'subscribe') this.subscribed(key, { ...asked, symbol, depth, intervalMs, mode });
     }
   }
 
+  /** What was subscribed to already is as it was before. */
+  private resumed(accepted: AckFrame['accepted'], refused: AckFrame['refused']): void {
+    this.events['topics brought back'] += accepted.length;
+    this.events['topics refused'] += refused.length;
+    for (const { symbol: name, depth, intervalMs, mode } of accepted) {
+      const [, channel, group = '0', symbol] = /^(\w+)(?:@(\d+))?:(.+)$/.exec(name)!;
+      if (this.active.has(name)) continue;
+      this.comesBack(name, this.brought.has(name));
+      this.healings.expect(name);
+      const topic = { channel: channel as Channel, symbol: symbol!, group: Number(group) };
+      this.subscribed(name, { ...topic, depth, intervalMs, mode });
+    }
+    this.listener.resumed(new Set([...accepted, ...refused].map(({ symbol }) => symbol)));
+  }
+
+  /** What was asked for is not to be had: if it is subscribed to, it goes on as before. */
+  private notBack(key: string): void {
+    this.pending.delete(key);
+    if (!this.active.has(key)) this.healings.forget(key);
+  }
+
+  private refused({ id, code, message }: ErrorFrame): void {
+    const asked = id === null ? undefined : this.requests.get(id);
+    if (asked !== 'resume') return this.fail(`an error: ${code} ${message}`);
+    this.answered(id!);
+    this.listener.notResumed();
+  }
+
   /** Every request is answered once, in order. */
-  private answered(id: number): Asked | null {
+  private answered(id: number): Asked | 'resume' | 'auth' | null {
     if (this.ownResyncs > 0 && !this.requests.has(id)) {
       this.ownResyncs -= 1;
       return null;
@@ -229,12 +332,19 @@ export class Witness {
     this.byTopic.set(topic, ledger);
   }
 
-  private ended(held: Held): void {
-    this.active.delete(nameOf(held));
-    this.ledgers.delete(nameOf(held));
+  private ended(held: Held, reason: EndFrame['reason']): void {
+    const name = nameOf(held);
+    this.active.delete(name);
+    this.ledgers.delete(name);
+    this.healings.forget(name);
+    this.grants.forget(name);
+    if (reason !== 'revoked') return;
+    this.events['topics revoked'] += 1;
+    if (!this.grants.limited) this.fail(`${name} was revoked, and everything is granted`);
   }
 
   private book(held: Held, book: LocalBook, frame: BookFrame): void {
+    this.heard(held, frame, frame.depth);
     const history = this.historyOf(held, 'book', frame);
     const { group = 0, tickSize } = held.topic;
     const whole = history === undefined ? EMPTY_BOOK : history.books[frame.seq]!;
@@ -247,6 +357,7 @@ export class Witness {
   }
 
   private quote(held: Held, frame: QuoteFrame): void {
+    this.heard(held, frame, 0);
     const history = this.historyOf(held, null, frame);
     const quote = history === undefined ? NO_QUOTE : quoteAt(history, frame.seq);
     if (quote === undefined || !sameQuote(frame, quote)) {
@@ -263,6 +374,7 @@ export class Witness {
   }
 
   private status(held: Held, frame: StatusFrame): void {
+    this.heard(held, frame, 0);
     const history = this.historyOf(held, 'status', frame);
     const { status, reason } = history === undefined ? LIVE : history.statuses[frame.seq]!;
     if (frame.status !== status || frame.reason !== reason)
@@ -271,6 +383,7 @@ export class Witness {
   }
 
   private trade(held: Held, frame: TradeFrame): void {
+    this.heard(held, frame, 0);
     const ledger = this.ledger(held);
     const trade = this.historyOf(held, 'trade', frame)?.trades[frame.seq] ?? null;
     if (trade === null) return this.fail(`${nameOf(held)}: a trade at seq ${frame.seq} that never was`);
@@ -284,6 +397,7 @@ export class Witness {
   }
 
   private gap(held: Held, { firstSeq, lastSeq }: GapFrame): void {
+    this.healings.gap(nameOf(held));
     const ledger = this.ledger(held);
     if (firstSeq > ledger.seq + 1) this.fail(`${nameOf(held)}: gap from ${firstSeq} after ${ledger.seq}`);
     if (lastSeq < firstSeq || lastSeq < ledger.seq) this.fail(`${nameOf(held)}: gap from ${firstSeq} to ${lastSeq}`);
@@ -293,12 +407,18 @@ export class Witness {
     else ledger.fresh = true;
   }
 
-  private reset(held: Held, { seq }: ResetFrame): void {
+  private reset(held: Held, { seq, reason }: ResetFrame): void {
+    this.healings.reset(nameOf(held), reason as ResetReason);
     const ledger = this.ledger(held);
     ledger.fresh = true;
     if (held.topic.channel !== 'trade') return;
     this.cover(held, ledger, seq);
     ledger.fresh = false;
+  }
+
+  private heard(held: Held, { fromSeq }: Stamp, depth: number): void {
+    this.healings.data(nameOf(held), fromSeq === 0);
+    this.grants.data(held, depth);
   }
 
   /** A frame moved the client on to `frame.seq`; `lastUnshown` gives the last update after `seq` that it had no need to be shown. */
