@@ -232,9 +232,10 @@ export class SimulatedClient {
 
   /** What did not come back is asked for anew, where that is known. */
   private resumed(brought: ReadonlySet<string>): void {
-    const lacking = this.awaited!.filter(
-      ({ channel, symbol, group }) => !brought.has(topicName(channel, symbol, group)),
-    );
+    const lacking = this.awaited!.filter(({ channel, symbol, group }) => {
+      const name = topicName(channel, symbol, group);
+      return !brought.has(name) && !this.witness.active.has(name);
+    });
     this.awaited = null;
     for (const active of lacking) this.resume(active, shapeAsBefore(active), this.live!.stream, 'none');
   }

@@ -32,8 +32,10 @@ interface Account {
   /** Whether its node died with it, so that what waited to be written was lost. */
   orphaned: boolean;
   closeCode: number | null;
-  /** Who asked for it, with a token that is good. */
+  /** Those of its principal who bring tokens of it and were not answered yet. */
   attempts: number;
+  /** Whether somebody was not told whether he has it. */
+  uncertain: boolean;
   takenMs: number | null;
   /** Losses of the server before it was taken. */
   lossesBefore: number;
@@ -88,7 +90,15 @@ export class SessionLedger {
     this.accounts.set(session, {
       ...{ session, principal: identity.principal, life },
       ...{ chapters: [{ sinceMs: this.kernel.nowMs(), truth: NOTHING }], givenMs: [] },
-      ...{ endedMs: null, orphaned: false, closeCode: null, attempts: 0, takenMs: null, lossesBefore: 0 },
+      ...{
+        endedMs: null,
+        orphaned: false,
+        closeCode: null,
+        attempts: 0,
+        uncertain: false,
+        takenMs: null,
+        lossesBefore: 0,
+      },
     });
   }
 
@@ -134,6 +144,8 @@ export class SessionLedger {
       const code = 'code' in outcome ? outcome.code : 'resumed';
       this.events[`outcome ${code}` as keyof typeof this.events] += 1;
       if (code === 'not-ready') {
+        // It may have been done all the same.
+        account.uncertain = true;
         if (this.sharing()?.isTroubled !== true) this.fail(`${given.session}: not ready, and nothing is wrong`);
       } else if ('code' in outcome) this.judgeRefused(account, given, attempt, outcome.code, mine);
       else this.judgeTaken(account, given, attempt, outcome, open);
@@ -155,9 +167,9 @@ export class SessionLedger {
   /** After all is over. */
   checkEnd(): void {
     this.check();
-    for (const { takenMs, attempts, session } of this.saidTaken) {
-      // Somebody who was not answered may have it.
-      if (takenMs === null && attempts === 0) throw new Error(`session ${session} was said to be used, and was not`);
+    for (const { takenMs, attempts, uncertain, session } of this.saidTaken) {
+      if (takenMs === null && attempts === 0 && !uncertain)
+        throw new Error(`session ${session} was said to be used, and was not`);
     }
   }
 

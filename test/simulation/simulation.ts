@@ -77,7 +77,7 @@ class Simulation {
   private readonly slowness: number;
   private intervalMsMax = 0;
   /** The widest window that each connection has had. */
-  private readonly widestBytes = new WeakMap<Connection, number>();
+  private readonly widestBytes = new Map<string, number>();
 
   /** Whether nodes that share no sessions sign with the same key all the same. */
   private readonly sharesKeys: boolean;
@@ -445,8 +445,8 @@ class Simulation {
           throw new Error(`connection ${connection.id} queues ${connection.queuedBytes} bytes`);
         }
         // A long link may be given a window of more; what is on its way stays when the window shrinks.
-        const widestBytes = Math.max(this.widestBytes.get(connection) ?? WINDOW_FULL_BYTES, connection.window.bytes);
-        this.widestBytes.set(connection, widestBytes);
+        const widestBytes = Math.max(this.widestBytes.get(connection.id) ?? WINDOW_FULL_BYTES, connection.window.bytes);
+        this.widestBytes.set(connection.id, widestBytes);
         if (connection.unansweredBytes > widestBytes + OVERSHOOT_BYTES_MAX) {
           throw new Error(`connection ${connection.id} has ${connection.unansweredBytes} bytes on their way`);
         }

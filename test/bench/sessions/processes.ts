@@ -24,7 +24,6 @@ export type MoverChild = Child<ToMover, FromMover>;
 const GATEWAY_SETTINGS: Partial<Settings> = {
   connectsPerSecMax: 1_000_000,
   connectionsMax: 1_000_000,
-  resumeSessionsMax: 1_000_000,
 };
 
 export async function bundleProcesses(): Promise<void> {
