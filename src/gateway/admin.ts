@@ -21,10 +21,13 @@ export const LISTED_MAX = 10_000;
 export const ID_SHOWN = 6;
 /** A ping without an answer for longer than this is worth a sentence. */
 const PING_LATE_MS = 1_000;
+const CLIENT_LATE_MS = 1_000;
 
 export interface ConnectionFacts {
   readonly id: string;
   readonly address: string;
+  /** Who it is; `anonymous` or `local` for those who have not said. */
+  readonly principal: string;
   readonly codec: string;
   /** How long it has been open. */
   readonly openMs: number;
@@ -43,8 +46,10 @@ export interface ConnectionFacts {
   readonly subscriptions: number;
   /** Of the subscriptions, those that are not in step. */
   readonly behind: number;
-  /** What client and operator allow; 0: no limit. */
+  /** What client, operator and entitlement allow; 0: no limit. */
   readonly bytesPerSecMax: number;
+  /** How old what it shows is, as the client says; null: it says nothing. */
+  readonly clientLagMs: number | null;
 }
 
 export interface ConnectionList {
@@ -73,6 +78,8 @@ interface SubscriptionFacts {
   readonly inStep: boolean;
   /** What the client holds once it has received all that was sent; 0: nothing of this epoch. */
   readonly seq: number;
+  /** What it holds, as the client said last; null: it says nothing. */
+  readonly heldSeq: number | null;
   readonly topicSeq: number;
   /** Updates of the topic that its view has not shown or passed over yet. */
   readonly updatesBehind: number;
@@ -177,6 +184,7 @@ function factsOf(connection: Connection, nowMs: number): ConnectionFacts {
   return {
     id,
     address,
+    principal: connection.identity.principal,
     codec: codec.name,
     openMs: Math.round(nowMs - openedMs),
     bytesPerSec,
@@ -191,24 +199,34 @@ function factsOf(connection: Connection, nowMs: number): ConnectionFacts {
     subscriptions: subscriptions.size,
     behind,
     bytesPerSecMax: connection.bytesPerSecMax,
+    clientLagMs: connection.clientLagMs,
   };
 }
 
 function reported(connection: Connection, { nowMs, connectionBytesPerSecMax }: AdminView): ConnectionReport {
   const facts = factsOf(connection, nowMs);
-  const subscriptions = [...connection.subscriptions.values()].map(subscriptionFacts);
+  const { heldSeqs, identity } = connection;
+  const subscriptions = [...connection.subscriptions.values()].map((each) => subscriptionFacts(each, heldSeqs));
   const { oldestPingMs } = connection.window;
   const lacking = subscriptions.filter(({ inStep, updatesBehind }) => !inStep && updatesBehind > 0);
   const reasons = why(facts, {
     pingAgeMs: oldestPingMs === null ? null : nowMs - oldestPingMs,
-    limitedBy: facts.bytesPerSecMax === connectionBytesPerSecMax ? 'operator' : 'client',
+    limitedBy: limiterOf(facts.bytesPerSecMax, connectionBytesPerSecMax, identity.grant.bytesPerSec),
     lacking: lacking.length,
     updatesBehindMost: lacking.reduce((most, { updatesBehind }) => Math.max(most, updatesBehind), 0),
   });
   return { ...facts, why: reasons, subscriptions };
 }
 
-function subscriptionFacts(subscription: Subscription): SubscriptionFacts {
+function limiterOf(bytesPerSec: number, operatorMax: number, entitledMax: number): Circumstances['limitedBy'] {
+  if (bytesPerSec === operatorMax) return 'operator';
+  return bytesPerSec === entitledMax ? 'entitlement' : 'client';
+}
+
+function subscriptionFacts(
+  subscription: Subscription,
+  heldSeqs: ReadonlyMap<number, number> | null,
+): SubscriptionFacts {
   const { topic, view, asked, priority, inStep, epoch } = subscription;
   const seq = epoch !== topic.epoch ? 0 : inStep ? Math.max(subscription.seq, view.sentSeq) : subscription.seq;
   const coveredSeq = inStep ? Math.max(seq, view.scannedSeq) : seq;
@@ -220,6 +238,7 @@ function subscriptionFacts(subscription: Subscription): SubscriptionFacts {
     priority,
     inStep,
     seq,
+    heldSeq: heldSeqs?.get(topic.id) ?? null,
     topicSeq: topic.seq,
     updatesBehind: Math.max(0, topic.seq - coveredSeq),
   };
@@ -234,7 +253,7 @@ export interface Circumstances {
   /** How long its oldest unanswered ping has been out; null: all are answered. */
   readonly pingAgeMs: number | null;
   /** Whose byte budget is in force. */
-  readonly limitedBy: 'client' | 'operator';
+  readonly limitedBy: 'client' | 'operator' | 'entitlement';
   /** Subscriptions that lack updates, and how many the furthest of them lacks. */
   readonly lacking: number;
   readonly updatesBehindMost: number;
@@ -248,6 +267,7 @@ export function why(facts: ConnectionFacts, circumstances: Circumstances): strin
     paceSentence(facts.pace),
     lackingSentence(facts, circumstances),
     pingSentence(facts, circumstances),
+    clientSentence(facts),
   ].filter((sentence) => sentence !== null);
   return sentences.length > 0 ? sentences : [calmSentence(facts)];
 }
@@ -265,11 +285,12 @@ function blockSentence(facts: ConnectionFacts, { pingAgeMs, limitedBy }: Circums
     case 'socket':
       return `${countOf(queuedBytes)} bytes wait for the socket: the kernel takes no more until the peer reads.`;
     case 'budget': {
-      const whose =
-        limitedBy === 'client'
-          ? 'asked for by the client'
-          : `set by the operator: ${SETTINGS.connectionBytesPerSecMax.env}`;
-      return `Its byte budget of ${countOf(bytesPerSecMax)} bytes a second (${whose}) is used up.`;
+      const whose = {
+        client: 'asked for by the client',
+        operator: `set by the operator: ${SETTINGS.connectionBytesPerSecMax.env}`,
+        entitlement: 'all that its role allows',
+      };
+      return `Its byte budget of ${countOf(bytesPerSecMax)} bytes a second (${whose[limitedBy]}) is used up.`;
     }
     case 'demo':
       return 'Its client asked for a stall, to see it heal: nothing is sent until its time is over.';
@@ -310,6 +331,12 @@ function lackingSentence({ subscriptions }: ConnectionFacts, circumstances: Circ
 function pingSentence({ block }: ConnectionFacts, { pingAgeMs }: Circumstances): string | null {
   if (block === 'window' || pingAgeMs === null || pingAgeMs <= PING_LATE_MS) return null;
   return `Its peer has not answered a ping for ${durationOf(pingAgeMs)}.`;
+}
+
+/** Where the gateway holds nothing back, it is the client that takes its time. */
+function clientSentence({ block, clientLagMs }: ConnectionFacts): string | null {
+  if (block !== null || clientLagMs === null || clientLagMs <= CLIENT_LATE_MS) return null;
+  return `Its client says that what it shows is ${durationOf(clientLagMs)} old: what is sent arrives late, or is taken in late.`;
 }
 
 function calmSentence({ subscriptions, roundTripMs }: ConnectionFacts): string {

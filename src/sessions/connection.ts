@@ -88,6 +88,8 @@ export class Connection extends Recipient implements Served {
   /** How many tokens were given for its session, and when the next is due. */
   tokenGeneration = 0;
   tokenDueMs = Number.POSITIVE_INFINITY;
+  /** Subscriptions have ended of themselves, and whoever keeps the session was not told yet. */
+  hasLess = false;
   /** Requests that wait for the one before them; null: none is under way. */
   waiting: unknown[] | null = null;
   readonly allowance: Allowance;
@@ -135,6 +137,7 @@ export class Connection extends Recipient implements Served {
     this.identityEndsMs = Number.POSITIVE_INFINITY;
     this.tokenGeneration = 0;
     this.tokenDueMs = Number.POSITIVE_INFINITY;
+    this.hasLess = false;
     this.allowance.reset(nowMs);
     this.clientLagMs = null;
     this.closed = false;
@@ -223,6 +226,7 @@ export class Connection extends Recipient implements Served {
   }
 
   override end(subscription: Subscription): void {
+    this.hasLess = true;
     this.endFor(subscription, 'delisted');
   }
 

@@ -73,12 +73,15 @@ export class Continuity {
 
   /** Subscriptions or wishes are others. */
   changed(connection: Connection): void {
+    connection.hasLess = false;
     this.options.store.changed(connection.id, () => saved(connection));
   }
 
   /** The connection is over, but still has its subscriptions. */
   end(connection: Connection): void {
     if (!this.connections.delete(connection.id)) return;
+    // A symbol that is delisted has many subscribers: that is not written for each at once.
+    if (connection.hasLess) this.changed(connection);
     this.options.store.release(connection.id);
   }
 

@@ -8,6 +8,7 @@ import type { ConnectionFacts, ConnectionList } from '../../src/gateway/admin.ts
 const CALM: ConnectionFacts = {
   id: 'aaaaaa7890abcdef',
   address: '127.0.0.1',
+  principal: 'local',
   codec: 'msgpack',
   openMs: 60_000,
   bytesPerSec: 31_999,
@@ -22,6 +23,7 @@ const CALM: ConnectionFacts = {
   subscriptions: 7,
   behind: 0,
   bytesPerSecMax: 0,
+  clientLagMs: null,
 };
 const SLOW: ConnectionFacts = {
   ...CALM,
@@ -178,6 +180,8 @@ describe('the table', () => {
       subscriptions: fc.nat(),
       behind: fc.nat(),
       bytesPerSecMax: fc.nat(),
+      principal: fc.string(),
+      clientLagMs: fc.option(fc.nat()),
     });
     const size = fc.record({ columns: fc.integer({ min: 1, max: 200 }), rows: fc.integer({ min: 1, max: 40 }) });
     const state = fc

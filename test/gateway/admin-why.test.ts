@@ -7,6 +7,7 @@ import { SETTINGS } from '../../src/settings/settings.ts';
 const CALM: ConnectionFacts = {
   id: '0123456789abcdef',
   address: '127.0.0.1',
+  principal: 'local',
   codec: 'json',
   openMs: 60_000,
   bytesPerSec: 2_048,
@@ -21,6 +22,7 @@ const CALM: ConnectionFacts = {
   subscriptions: 7,
   behind: 0,
   bytesPerSecMax: 0,
+  clientLagMs: null,
 };
 const NOTHING: Circumstances = { pingAgeMs: null, limitedBy: 'client', lacking: 0, updatesBehindMost: 0 };
 
@@ -37,6 +39,24 @@ test.each<readonly [string, Partial<ConnectionFacts>, Partial<Circumstances>, st
     { roundTripMs: null },
     { pingAgeMs: 1_000 },
     ['It keeps up: nothing is behind and no ping has been answered so far.'],
+  ],
+  [
+    'that it keeps up, as its client says too',
+    { clientLagMs: 80 },
+    {},
+    ['It keeps up: nothing is behind and the last ping was answered in 0.4 ms.'],
+  ],
+  [
+    'that its client is late by itself',
+    { clientLagMs: 2_500 },
+    {},
+    ['Its client says that what it shows is 2.5 s old: what is sent arrives late, or is taken in late.'],
+  ],
+  [
+    'that its role allows no more',
+    { block: 'budget', bytesPerSecMax: 5_000 },
+    { limitedBy: 'entitlement' },
+    ['Its byte budget of 5,000 bytes a second (all that its role allows) is used up.'],
   ],
   ['that nothing is due', { subscriptions: 0 }, {}, ['It has no subscriptions: nothing is due to it.']],
   [

@@ -13,8 +13,19 @@ import { endAll, Opcode, RawSocket, wsFrame } from './rawsocket.ts';
 const LISTED = ['A', 'B'].map((symbol) => ({ symbol, priceScale: 2, sizeScale: 6 }));
 const WAIT_MS = 15_000;
 const FACTS = [
-  ...['id', 'address', 'codec', 'openMs', 'bytesPerSec', 'sentBytes', 'ageMs', 'roundTripMs', 'windowBytes'],
-  ...['unansweredBytes', 'pace', 'block', 'queuedBytes', 'subscriptions', 'behind', 'bytesPerSecMax'],
+  ...[
+    'id',
+    'address',
+    'principal',
+    'codec',
+    'openMs',
+    'bytesPerSec',
+    'sentBytes',
+    'ageMs',
+    'roundTripMs',
+    'windowBytes',
+  ],
+  ...['unansweredBytes', 'pace', 'block', 'queuedBytes', 'subscriptions', 'behind', 'bytesPerSecMax', 'clientLagMs'],
 ];
 const WINDOW_SENTENCE =
   /^Its peer has not answered [\d,]+ bytes for [\d.]+ m?s: the window of [\d,]+ bytes (is full|has no room for the next message), nothing more is sent until a pong comes\.$/;
@@ -222,7 +233,7 @@ describe('a client that keeps up', () => {
       ({ behind }) => behind === 0,
     );
     expect(Object.keys(facts).sort()).toEqual([...FACTS.filter((name) => name !== 'subscriptions'), 'why'].sort());
-    const common = { inStep: true, updatesBehind: 0 };
+    const common = { inStep: true, heldSeq: null, updatesBehind: 0 };
     const grid = { depth: 5, intervalMs: 100, mode: 'live' };
     const raw = { depth: 0, intervalMs: 0, mode: 'raw' };
     const trade = { depth: 0, intervalMs: 0, mode: 'live' };
@@ -233,6 +244,19 @@ describe('a client that keeps up', () => {
       { ...common, channel: 'book', symbol: 'B', asked: raw, inForce: raw, priority: 5, seq: b, topicSeq: b },
       { ...common, channel: 'trade', symbol: 'A', asked: trade, inForce: trade, priority: 5, seq: 0, topicSeq: 0 },
     ]);
+  });
+
+  test('says what the client itself holds, and how late it is, once it has said so', async () => {
+    await publishBook('A');
+    const { client, id } = await subscribed();
+    const before = await report(id);
+    expect(before).toMatchObject({ clientLagMs: null, principal: 'local' });
+    const [subscription] = gateway.connections.values().next().value!.subscriptions.values();
+    client.send({ op: 'ping', id: 9, lagMs: 2_000, held: [subscription!.topic.id, 1] });
+    await client.next('pong');
+    const after = await report(id);
+    expect(after).toMatchObject({ clientLagMs: 2_000, subscriptions: [{ heldSeq: 1 }] });
+    expect(after.why.join()).toContain('Its client says');
   });
 
   test('may have no subscriptions at all', async () => {
@@ -290,6 +314,7 @@ describe('the list', () => {
     const ages = Array.from({ length: 1_000 }, (_, place) => (place * 7_919) % 101);
     const common = {
       codec: { name: 'json' },
+      identity: { principal: 'local' },
       window: {},
       rung: { pace: 'real-time', priority: 9 },
       subscriptions: new Map(),

@@ -263,7 +263,7 @@ export class SimulatedNode {
   private instrumentChanged(event: InstrumentEvent): void {
     if (this.life.over) return;
     this.sessions.instrumentChanged(this.connections, event);
-    for (const connection of this.connections) this.options.ledger.noted(connection);
+    for (const connection of this.connections) this.options.ledger.noted(connection, false);
   }
 
   private left(connection: Connection): void {

@@ -17,6 +17,8 @@ import { noSessionEvents } from './session-branches.ts';
 interface Chapter {
   readonly sinceMs: number;
   readonly truth: string;
+  /** Whether it was its client's doing: what ends of itself is written with the next change, or in the end. */
+  readonly told: boolean;
 }
 
 /** One connection's session. */
@@ -89,7 +91,7 @@ export class SessionLedger {
     const { id: session, identity } = connection;
     this.accounts.set(session, {
       ...{ session, principal: identity.principal, life },
-      ...{ chapters: [{ sinceMs: this.kernel.nowMs(), truth: NOTHING }], givenMs: [] },
+      ...{ chapters: [{ sinceMs: this.kernel.nowMs(), truth: NOTHING, told: true }], givenMs: [] },
       ...{
         endedMs: null,
         orphaned: false,
@@ -111,12 +113,12 @@ export class SessionLedger {
   }
 
   /** What the connection has may be something else. */
-  noted(connection: Connection): void {
+  noted(connection: Connection, told = true): void {
     const account = this.accounts.get(connection.id)!;
     if (account.endedMs !== null || connection.closed) return;
     account.principal = connection.identity.principal;
     const truth = truthOf(connection);
-    if (account.chapters.at(-1)!.truth !== truth) account.chapters.push({ sinceMs: this.kernel.nowMs(), truth });
+    if (account.chapters.at(-1)!.truth !== truth) account.chapters.push({ sinceMs: this.kernel.nowMs(), truth, told });
   }
 
   /** The connection is over, while it still has its subscriptions. */
@@ -221,12 +223,20 @@ export class SessionLedger {
       this.fail(`${session} was taken, and closed with ${account.closeCode}`);
   }
 
-  private compare({ endedMs, chapters }: Account, session: string, saved: SavedSession, troubled: boolean): void {
+  private compare(
+    { endedMs, orphaned, chapters }: Account,
+    session: string,
+    saved: SavedSession,
+    troubled: boolean,
+  ): void {
     const atMs = Math.min(endedMs ?? this.kernel.nowMs(), this.kernel.nowMs());
     const fromMs = troubled ? 0 : atMs - this.lagMs;
     const brought = linesOf(saved);
+    // Until when each is to be had: until something else was written.
+    const lastMs = endedMs === null || orphaned ? Number.POSITIVE_INFINITY : endedMs;
     const possible = chapters.filter(({ sinceMs }, i) => {
-      const untilMs = chapters[i + 1]?.sinceMs ?? Number.POSITIVE_INFINITY;
+      const next = chapters.slice(i + 1);
+      const untilMs = next.find(({ told }) => told)?.sinceMs ?? (next.length > 0 ? lastMs : Number.POSITIVE_INFINITY);
       return sinceMs <= atMs && untilMs >= fromMs;
     });
     // Within one moment without a lag, only the last counts.
