@@ -81,6 +81,12 @@ export class Gateway {
       this.refusals[code] = (this.refusals[code] ?? 0) + 1;
     };
     const { instruments, timers } = this;
+    this.certificates =
+      settings.tlsCert === ''
+        ? null
+        : new Certificates({ files: settings, timers, logger, renew: (next) => this.publicServer.renew(next) });
+    // Before anything runs that a fault in the files would leave behind.
+    const pair = this.firstPair();
     const { tombstonesMax, ringFramesMax, topicGraceMs: graceMs, staleAfterMs, sourceDownAfterMs } = settings;
     this.shared = chooseBus({
       settings,
@@ -132,11 +138,7 @@ export class Gateway {
       onClose: (session, code, reason) => this.logger.info({ publisher: session, code, reason }, 'closed a publisher'),
     });
     this.access.onChange(() => this.publishStream.accessChanged());
-    this.certificates =
-      settings.tlsCert === ''
-        ? null
-        : new Certificates({ files: settings, timers, logger, renew: (pair) => this.publicServer.renew(pair) });
-    this.publicServer = this.createPublic();
+    this.publicServer = this.createPublic(pair);
     this.adminServer = this.createAdmin();
   }
 
@@ -248,7 +250,7 @@ export class Gateway {
     this.adminServer.close();
   }
 
-  private createPublic(): Server {
+  private createPublic(tls: TlsPair | undefined): Server {
     const { settings } = this;
     const trusted = readRanges(settings.trustedProxies);
     if (typeof trusted === 'string') throw new SettingsError([`trustedProxies: ${trusted}`]);
@@ -273,7 +275,7 @@ export class Gateway {
       http: async (request) => this.page.answer(request) ?? this.http.handle(request),
       bodyBytesMax: settings.publishBytesMax,
       trusted,
-      tls: this.firstPair(),
+      tls,
     });
   }
 

@@ -5,6 +5,7 @@
 import type { Held } from '../../src/client/stream.ts';
 import { topicName } from '../../src/protocol/frames.ts';
 import { FULL_GRANT, type Grant } from '../../src/sessions/grant.ts';
+import type { SessionEvents } from './session-branches.ts';
 
 interface Change {
   readonly grant: Grant;
@@ -22,7 +23,10 @@ export class Grants {
   /** Books that are still deeper than is allowed. */
   private readonly deeper = new Set<string>();
 
-  constructor(private readonly fail: (what: string) => never) {}
+  constructor(
+    private readonly events: SessionEvents,
+    private readonly fail: (what: string) => never,
+  ) {}
 
   /** A new connection. */
   begin(grant: Grant): void {
@@ -49,8 +53,11 @@ export class Grants {
       next = this.coming[0];
     }
     this.deeper.clear();
-    for (const each of held)
-      if (each.book !== null && this.isTooDeep(each, each.book.depth)) this.deeper.add(nameOf(each));
+    for (const each of held) {
+      if (each.book === null || !this.isTooDeep(each, each.book.depth)) continue;
+      this.deeper.add(nameOf(each));
+      this.events['books cut to a grant'] += 1;
+    }
   }
 
   /** Data of a topic; `depth` of a book, 0: all. */

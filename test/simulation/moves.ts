@@ -39,9 +39,9 @@ export class Moves {
 
   constructor(private readonly options: MovesOptions) {
     const { random } = options;
-    this.racing = random.pick([0.004, 0.02]);
+    this.racing = random.pick([0.001, 0.006]);
     this.dying = random.pick([0, 0.002]);
-    this.granting = random.pick([0, 0.02]);
+    this.granting = random.pick([0, 0.01]);
     for (const client of options.clients)
       client.onGoodbye = (link, goodbye) => this.sendAway(client, link, goodbye.reconnectMs);
   }
@@ -63,7 +63,7 @@ export class Moves {
     if (random.chance(this.racing)) this.race();
     if (random.chance(this.granting)) this.grant(random.pick(clients));
     if (random.chance(0.002)) this.identify(random.pick(clients));
-    if (random.chance(0.004)) {
+    if (random.chance(0.002)) {
       ledger.events['keys rotated'] += 1;
       const key = `key${this.keyCount++}:${'k'.repeat(42)}${this.keyCount % 10}`;
       for (const node of nodes) node.rotate(key);

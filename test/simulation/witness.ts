@@ -113,7 +113,7 @@ export class Witness {
     private readonly listener: WitnessListener,
   ) {
     this.healings = new Healings(events, (what) => this.fail(what));
-    this.grants = new Grants((what) => this.fail(what));
+    this.grants = new Grants(events, (what) => this.fail(what));
   }
 
   readonly handlers: StreamHandlers = {
