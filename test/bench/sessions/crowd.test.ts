@@ -1,3 +1,5 @@
+// Holds the crowd against a real gateway: what it counts, what it calls whole, and what it finds wrong.
+
 import pino from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Gateway } from '../../../src/gateway/gateway.ts';

@@ -1,3 +1,5 @@
+// Holds the arithmetic of `bench:sessions`: figures from readings, and what counts as reached.
+
 import { describe, expect, it } from 'vitest';
 import { type ConnectRound, summaryLines as connectLines, type Paced } from './connect.ts';
 import { weightLines, weightOf } from './idle.ts';

@@ -118,7 +118,7 @@ export type FromCrowd =
   | ({ type: 'whole' } & StormTimes & Faults)
   | ({ type: 'settled'; frames: number; states: number; applied: number } & Faults);
 
-/** All absolute, by clock.ts. */
+/** All absolute, by monotonic.ts. */
 export interface StormTimes {
   readonly lostFromUs: number;
   readonly welcomedUs: number;

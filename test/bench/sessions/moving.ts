@@ -179,7 +179,7 @@ export class Mover {
 }
 
 /** How each book came: as the gateway says, or, where it says nothing, by whether it began anew. */
-export class Outcome {
+class Outcome {
   private readonly said: (keyof Healed | null)[];
 
   constructor(books: number) {

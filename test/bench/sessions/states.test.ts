@@ -1,3 +1,5 @@
+// Holds the storm's audit: which states of a book follow from which, and what is a fault.
+
 import { describe, expect, it } from 'vitest';
 import { Book } from '../../../src/market/book.ts';
 import { msgpackCodec } from '../../../src/protocol/codecs.ts';

@@ -3,7 +3,7 @@
 
 import { startRedis } from '../../redis/server.ts';
 import { GENERATOR_CORE, SUBJECT_CORE } from '../children.ts';
-import { nowUs } from '../clock.ts';
+import { monotonicUs } from './monotonic.ts';
 import { median, type Part, type PartOptions, tellFaults, verdict } from './part.ts';
 import { type CrowdChild, Processes, welcomeBytes } from './processes.ts';
 
@@ -75,10 +75,14 @@ async function runRound(redisUrl: string, clients: number, options: PartOptions)
     await new Promise((resolve) => setTimeout(resolve, CALM_MS));
     crowd.tell({ type: 'shelter', ...second.target });
     await crowd.next('sheltered');
-    const killedUs = nowUs();
+    second.child.tell({ type: 'usage' });
+    const before = await second.child.next('usage');
+    const killedUs = monotonicUs();
     await first.child.stop();
     crowd.tell({ type: 'storm' });
     const whole = await crowd.next('whole', ANSWER_MS_MAX);
+    second.child.tell({ type: 'usage' });
+    const cpuUs = (await second.child.next('usage')).cpuUs - before.cpuUs;
     seller.child.tell({ type: 'close' });
     const { finals } = await seller.child.next('closed');
     crowd.tell({ type: 'settle', finals });
@@ -86,7 +90,8 @@ async function runRound(redisUrl: string, clients: number, options: PartOptions)
     exact = tellFaults('audit', settled, options) && exact;
     const healed = Object.entries(whole.healed).map(([how, count]) => `${how} ${count}`);
     say(
-      `  ${settled.frames} frames to ${settled.states} states of books, ${whole.retries} connects came again` +
+      `  the second gateway took ${(cpuUs / 1_000_000).toFixed(2)} s of CPU, ${(cpuUs / clients).toFixed(0)} us a client; ` +
+        `${settled.frames} frames to ${settled.states} states of books, ${whole.retries} connects came again` +
         `${healed.length === 0 ? '' : `; healed: ${healed.join(', ')}`}`,
     );
     const sinceMs = (us: number): number => (us - killedUs) / 1_000;

@@ -3,12 +3,12 @@
 
 import { packed } from '../../../src/client/packer.ts';
 import type { Frame } from '../../../src/protocol/frames.ts';
-import { nowUs } from '../clock.ts';
 import { symbolOf } from '../redis/books.ts';
 import { FaultList } from './faults.ts';
 import { type HeardFrame, Hearing } from './hearing.ts';
 import { Link, type LinkHolder } from './link.ts';
 import type { FinalBook, FromCrowd, StormOrder, Target } from './messages.ts';
+import { monotonicUs } from './monotonic.ts';
 import { NOTHING, States } from './states.ts';
 
 /** Before the next try, where the gateway did not say when. */
@@ -64,7 +64,7 @@ export class Storm {
     const back = (): boolean => this.lacking === 0 && this.clients.every(({ losses }) => losses > 0);
     await this.until(back, WHOLE_MS_MAX, 'has not come back');
     const { lostFromUs, welcomedUs, retries, healed } = this;
-    return { type: 'whole', lostFromUs, welcomedUs, wholeUs: nowUs(), retries, healed, ...this.faults.told() };
+    return { type: 'whole', lostFromUs, welcomedUs, wholeUs: monotonicUs(), retries, healed, ...this.faults.told() };
   }
 
   /** Resolves when all have come to what was published last, with whether that is what they hold. */
@@ -93,12 +93,12 @@ export class Storm {
   }
 
   lost(client: StormClient): void {
-    if (this.lostFromUs === 0 && client.losses > 0) this.lostFromUs = nowUs();
+    if (this.lostFromUs === 0 && client.losses > 0) this.lostFromUs = monotonicUs();
     this.lacking += 1;
   }
 
   welcomed(): void {
-    this.welcomedUs = nowUs();
+    this.welcomedUs = monotonicUs();
   }
 
   whole(): void {
