@@ -118,7 +118,8 @@ const LISTEN_EXCLUSIVE_PORT = 1;
 
 interface UserData<Session> {
   readonly codec: Codec | null;
-  readonly peer: Peer;
+  /** Until it is opened: afterwards nobody keeps what it brought, a credential least of all. */
+  peer: Peer | null;
   readonly proxied: boolean;
   session: Session | undefined;
 }
@@ -221,8 +222,10 @@ function addStream<Session>(app: uWS.TemplatedApp, stream: Stream<Session>, door
     upgrade: (res, req, context) => upgrade(res, req, context, stream, door),
     open: (ws) => {
       const data = ws.getUserData();
-      if (data.proxied && ws.getBufferedAmount() > 0) return ws.close();
-      data.session = handlers.open(ws, data.codec, data.peer);
+      const { peer } = data;
+      data.peer = null;
+      if (peer === null || (data.proxied && ws.getBufferedAmount() > 0)) return ws.close();
+      data.session = handlers.open(ws, data.codec, peer);
     },
     message: (ws, message, binary) => {
       const { session } = ws.getUserData();

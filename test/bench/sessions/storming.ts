@@ -17,13 +17,20 @@ const GATHER_MS_MAX = 120_000;
 const WHOLE_MS_MAX = 60_000;
 const SETTLE_MS_MAX = 15_000;
 
+/** A gateway as its clients know it. */
+class Place {
+  readonly hearing = new Hearing();
+  /** What it calls the books. */
+  readonly topics = new Map<number, { book: number; epoch: number }>();
+
+  constructor(readonly target: Target) {}
+}
+
 export class Storm {
   readonly states = new States();
   readonly faults = new FaultList();
-  /** What gateways call the books. */
-  topics = new Map<number, { book: number; epoch: number }>();
-  hearing = new Hearing();
-  target: Target;
+  /** Where clients connect to. */
+  place: Place;
   readonly healed: Record<string, number> = {};
   frames = 0;
   private retries = 0;
@@ -38,7 +45,7 @@ export class Storm {
 
   constructor(private readonly order: StormOrder) {
     const { clients, books, booksPerClient } = order;
-    this.target = order;
+    this.place = new Place(order);
     this.clients = Array.from({ length: clients }, (_, client) => {
       const own = Array.from({ length: booksPerClient }, (_each, i) => (client + i) % books);
       return new StormClient(this, client, own);
@@ -53,9 +60,7 @@ export class Storm {
 
   /** From now on clients that lose their gateway go there. */
   shelter(target: Target): FromCrowd {
-    this.target = target;
-    this.topics = new Map();
-    this.hearing = new Hearing();
+    this.place = new Place(target);
     return { type: 'sheltered' };
   }
 
@@ -144,6 +149,8 @@ export class Storm {
 class StormClient implements LinkHolder {
   losses = 0;
   private link: Link | null = null;
+  /** Where it is connected. */
+  private place: Place;
   private welcomed = false;
   private retryAfterMs: number | null = null;
   private token: string | null = null;
@@ -155,6 +162,7 @@ class StormClient implements LinkHolder {
     readonly number: number,
     private readonly books: readonly number[],
   ) {
+    this.place = storm.place;
     this.held = books.map(() => NOTHING);
     this.lacked = new Set();
   }
@@ -171,7 +179,8 @@ class StormClient implements LinkHolder {
   connect(): void {
     this.welcomed = false;
     this.retryAfterMs = null;
-    this.link = new Link(this.storm.target, this);
+    this.place = this.storm.place;
+    this.link = new Link(this.place.target, this);
   }
 
   end(): void {
@@ -191,8 +200,11 @@ class StormClient implements LinkHolder {
   }
 
   message(bytes: Uint8Array, start: number, end: number): void {
-    const { storm } = this;
-    for (const heard of storm.hearing.read(bytes, start, end)) this.take(heard);
+    try {
+      for (const heard of this.place.hearing.read(bytes, start, end)) this.take(heard);
+    } catch (error) {
+      this.fault(error instanceof Error ? error.message : String(error));
+    }
   }
 
   /** Whether more is to come. */
@@ -228,7 +240,10 @@ class StormClient implements LinkHolder {
         this.token = frame.token;
         return;
       case 'topic':
-        storm.topics.set(frame.topic, { book: Number(frame.symbol.slice(symbolOf(0).length - 1)), epoch: frame.epoch });
+        this.place.topics.set(frame.topic, {
+          book: Number(frame.symbol.slice(symbolOf(0).length - 1)),
+          epoch: frame.epoch,
+        });
         return;
       case 'healed':
         storm.healed[frame.how] = (storm.healed[frame.how] ?? 0) + 1;
@@ -276,23 +291,19 @@ class StormClient implements LinkHolder {
 
   private advance(heard: { frame: Extract<Frame, { type: 'book' }>; number: number }): void {
     const { storm } = this;
-    const topic = storm.topics.get(heard.frame.topic);
+    const topic = this.place.topics.get(heard.frame.topic);
     const place = topic === undefined ? -1 : this.books.indexOf(topic.book);
     if (topic === undefined || place < 0) return this.fault(`a frame of topic ${heard.frame.topic}, which it has not`);
-    try {
-      this.held[place] = storm.states.advance(this.held[place]!, topic.book, topic.epoch, heard);
-      storm.frames += 1;
-      this.complete(topic.book);
-      storm.moved();
-    } catch (error) {
-      this.fault(error instanceof Error ? error.message : String(error));
-    }
+    this.held[place] = storm.states.advance(this.held[place]!, topic.book, topic.epoch, heard);
+    storm.frames += 1;
+    this.complete(topic.book);
+    storm.moved();
   }
 
   /** A cursor is about to be answered: with nothing, where it is the newest there is. */
   private upToDate(id: number): void {
     const { storm } = this;
-    const topic = storm.topics.get(id);
+    const topic = this.place.topics.get(id);
     const place = topic === undefined ? -1 : this.books.indexOf(topic.book);
     if (topic === undefined || place < 0 || this.held[place] === NOTHING) return;
     const { epoch, seq } = storm.states.at(this.held[place]!);
