@@ -180,8 +180,10 @@ export class RedisSessions implements SessionStore, RedisGuest {
     const write = this.writes.get(session);
     // Before it, on the same connection.
     if (write !== undefined && this.ready) this.send([[session, write]]);
-    const { prefix, lifeMs, port } = this.options;
-    const args = [REDIS_FORMAT, generation, tokenHash, principalHash, lifeMs, EXPIRED_KNOWN_MS];
+    const { prefix, lifeMs, renewMs, port } = this.options;
+    // Its own connection may be silent until its next renewal: by then it must still be known that it was taken.
+    const usedMs = lifeMs + renewMs + EXPIRED_KNOWN_MS;
+    const args = [REDIS_FORMAT, generation, tokenHash, principalHash, usedMs, EXPIRED_KNOWN_MS];
     const reply = await this.inTime(port.call('session-redeem', [sessionKey(prefix, session)], args));
     const refusal = refusalOf(reply);
     if (refusal !== null) {

@@ -97,7 +97,7 @@ export class Transport {
     while (sentMs[0]! <= nowMs - 1_000) sentMs.shift();
     while (queue.length > 0 && sentMs.length < this.perSecMax) {
       this.socket.send(queue.shift()!);
-      sentMs.push(nowMs);
+      sentMs.push(performance.now());
     }
     this.sendTimer = undefined;
     if (queue.length > 0) this.sendTimer = setTimeout(() => this.sendDue(), sentMs[0]! + 1_000 - nowMs);

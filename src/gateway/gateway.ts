@@ -282,7 +282,10 @@ export class Gateway {
   private firstPair(): TlsPair | undefined {
     if (this.settings.tlsCert === '') return undefined;
     const pair = readPair(this.settings);
-    if (typeof pair === 'string') throw new SettingsError([pair]);
+    if (typeof pair === 'string') {
+      this.load.stop();
+      throw new SettingsError([pair]);
+    }
     logCertificate(this.logger, pair, 'the certificate of the public port');
     return pair;
   }

@@ -69,6 +69,9 @@ const ANYBODY: Identity = {
   untilMs: null,
   basis: { kind: 'nobody', local: false },
 };
+/** Who says nothing for so many heartbeats, though it was asked, is gone; on a slow link after the second number at the latest. */
+const QUIET_HEARTBEATS = 3;
+const QUIET_HEARTBEATS_MAX = 4;
 const NO_PATTERNS: ReadonlyMap<string, PatternSubscription> = new Map();
 
 export class Connection extends Recipient implements Served {
@@ -334,20 +337,17 @@ export class Connection extends Recipient implements Served {
     this.heardMs = this.site.clock.nowMs();
   }
 
-  /** Once a second. */
-  tick(nowMs: number, nowUs: number): void {
+  /** Once a second. `stoodStillMs`: for so long nothing was read just before, whoever sent it. */
+  tick(nowMs: number, nowUs: number, stoodStillMs = 0): void {
     if (this.closed) return;
     const { window, queue } = this;
     const { heartbeatMs, ageMsMax } = this.site.limits;
     const spanMs = Math.max(1, nowMs - this.tickedMs);
     this.measure(nowMs, spanMs);
     const blockedShare = queue.takeBlockedMs(nowMs) / spanMs;
-    // A slow link may need longer for what is on its way: twice as long as it is sure to take is given.
-    const patienceMs = Math.max(heartbeatMs, 2 * window.transitMs(this.unansweredBytes));
-    if (window.silentMs(3, nowMs) >= patienceMs && nowMs - this.heardMs >= heartbeatMs) {
-      return this.close(CloseCode.silent, 'silent');
-    }
-    if (nowMs - (window.oldestPingMs ?? nowMs) > ageMsMax) return this.close(CloseCode.tooSlow, 'too-slow');
+    const readMs = nowMs - stoodStillMs;
+    if (this.isSilent(readMs)) return this.close(CloseCode.silent, 'silent');
+    if (readMs - (window.oldestPingMs ?? readMs) > ageMsMax) return this.close(CloseCode.tooSlow, 'too-slow');
     if (nowMs >= this.identityEndsMs) return this.expire();
     if (nowMs - this.quietSinceMs >= heartbeatMs) this.beat(nowMs, nowUs);
     if (nowMs - queue.flow.pingedMs >= heartbeatMs) queue.ping(nowMs);
@@ -379,6 +379,20 @@ export class Connection extends Recipient implements Served {
     this.patternMap = null;
     this.waiting = null;
     this.heldSeqs = null;
+  }
+
+  /** Up to `readMs` what it sends was read. What follows from it is `silentMsOf`. */
+  private isSilent(readMs: number): boolean {
+    const { window, queue } = this;
+    const { heartbeatMs } = this.site.limits;
+    // A slow link may need longer for what is on its way: twice as long as it is sure to take is given.
+    const patienceMs = Math.max(heartbeatMs, 2 * window.transitMs(this.unansweredBytes));
+    const quietMs = readMs - this.heardMs;
+    if (window.silentMs(3, readMs) >= patienceMs && quietMs >= heartbeatMs) return true;
+    const quietMsMax = Math.min(Math.max(QUIET_HEARTBEATS * heartbeatMs, patienceMs), QUIET_HEARTBEATS_MAX * heartbeatMs);
+    // No ping goes into a full socket: that it stays full says as much.
+    const fullMs = queue.block === 'socket' ? readMs - queue.blockedAtMs : 0;
+    return quietMs >= quietMsMax && Math.max(window.silentMs(1, readMs), fullMs) >= heartbeatMs;
   }
 
   private measure(nowMs: number, spanMs: number): void {

@@ -1,5 +1,5 @@
 // Owns the second hand of the connections: heartbeats, silent and hopeless peers, paces. The gateway starts it.
-// Invariant: every open connection is ticked once a second, however many there are.
+// Invariant: every open connection is ticked once a second, however many there are, and none answers for what this process missed.
 
 import type { Clock, Timers } from '../ports/clock.ts';
 import type { Connection } from './connection.ts';
@@ -17,12 +17,15 @@ export interface PulseOptions {
 /** Runs until the timers are stopped. */
 export function beginPulse(options: PulseOptions): void {
   const { clock, timers, connections, onTick } = options;
+  const beganMs = clock.nowMs();
   timers.after(TICK_MS, () => {
     const nowMs = clock.nowMs();
     const nowUs = clock.nowUs();
+    // Timers run before what came meanwhile is read: while this process stood still nobody was silent.
+    const stoodStillMs = Math.max(0, nowMs - beganMs - TICK_MS);
     // Ticking may close a connection, which takes it out of the set.
     for (const connection of [...connections]) {
-      connection.tick(nowMs, nowUs);
+      connection.tick(nowMs, nowUs, stoodStillMs);
       if (!connection.closed) onTick?.(connection, nowMs);
     }
     beginPulse(options);

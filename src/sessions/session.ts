@@ -524,8 +524,8 @@ function cursorsOf(
 }
 
 /**
- * Within how long either side finds that the other is gone: a ping goes out at least once in `heartbeatMs`; a peer that leaves three
- * unanswered, and says nothing else for as long, is closed at the next look.
+ * Within how long either side finds that the other is gone. The gateway closes who said nothing for four heartbeats, most of them
+ * sooner, when it looks the next time; it looks once a second, and may be late by another.
  */
 export function silentMsOf(heartbeatMs: number): number {
   return 4 * heartbeatMs + 2_000;

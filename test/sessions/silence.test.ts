@@ -1,0 +1,80 @@
+// Holds the gateway to the time that its welcome states as `silentMs`: whenever a peer dies, it is closed within that, and none is
+// closed for a time in which the gateway itself stood still. On the virtual clock, over every phase between a peer's death and the
+// looks at it.
+
+import { describe, expect, test } from 'vitest';
+import { BACKLOGGED } from '../../src/ports/socket.ts';
+import { CloseCode } from '../../src/protocol/errors.ts';
+import { beginPulse } from '../../src/sessions/pulse.ts';
+import { silentMsOf } from '../../src/sessions/session.ts';
+import { type FakeClient, type LIMITS, Station } from '../topics/station.ts';
+
+const STEP_MS = 50;
+const TICK_MS = 1_000;
+
+async function start(limits: Partial<typeof LIMITS>): Promise<{ station: Station; client: FakeClient }> {
+  const station = new Station({ ageMsMax: 3_600_000, ...limits });
+  station.list('X');
+  await station.publish('X', { kind: 'snapshot', bids: [100, 5, 0], asks: [101, 5, 0] });
+  beginPulse({ clock: station.kernel, timers: station.kernel, connections: station.connections });
+  const client = station.connect();
+  client.stream.subscribe('book', ['X']);
+  await station.settle();
+  return { station, client };
+}
+
+/** So many updates a second, for so long. */
+async function trade(station: Station, perSec: number, forMs: number): Promise<void> {
+  for (let passedMs = 0, i = 0; passedMs < forMs; passedMs += 1_000 / perSec, i++) {
+    await station.publish('X', { kind: 'delta', bids: [100, 6 + (i % 2), 0], asks: [] });
+    await station.advance(1_000 / perSec);
+  }
+}
+
+/** How long the gateway took to close a peer that has died. */
+async function closedAfterMs(station: Station, client: FakeClient, atMost: number, perSec = 0): Promise<number> {
+  const diedMs = station.kernel.nowMs();
+  while (client.closedWith === null && station.kernel.nowMs() - diedMs <= 2 * atMost) {
+    if (perSec > 0) await trade(station, perSec, STEP_MS);
+    else await station.advance(STEP_MS);
+  }
+  return station.kernel.nowMs() - diedMs;
+}
+
+describe.each([1_000, 1_001, 1_499, 5_000, 5_001])('with a heartbeat of %d ms a peer that dies', (heartbeatMs) => {
+  const statedMs = silentMsOf(heartbeatMs);
+  // Ticks are late at times: a second of the promise is theirs.
+  const foundMs = statedMs - TICK_MS;
+
+  test.each([
+    ['with nothing on the link', 0, 0],
+    ['as its data ends', 20, 0],
+    ['while data goes on', 20, 20],
+  ])('%s is closed as silent within the time that the welcome states', async (_, beforePerSec, afterPerSec) => {
+    let worstMs = 0;
+    for (let phaseMs = 0; phaseMs <= heartbeatMs + TICK_MS; phaseMs += STEP_MS) {
+      const { station, client } = await start({ heartbeatMs });
+      if (beforePerSec > 0) await trade(station, beforePerSec, heartbeatMs + phaseMs);
+      else await station.advance(heartbeatMs + phaseMs);
+      client.answersPings = false;
+      worstMs = Math.max(worstMs, await closedAfterMs(station, client, statedMs, afterPerSec));
+      expect(client.closedWith).toEqual({ code: CloseCode.silent, reason: 'silent' });
+    }
+    expect(worstMs).toBeLessThanOrEqual(foundMs);
+  });
+
+  test('with its socket full is closed too, though no ping may be under way', async () => {
+    for (let phaseMs = 0; phaseMs <= heartbeatMs; phaseMs += 5 * STEP_MS) {
+      const { station, client } = await start({ heartbeatMs });
+      await station.advance(phaseMs);
+      client.answersPings = false;
+      client.room = 1;
+      await trade(station, 20, STEP_MS);
+      expect(client.connection.block).toBe('socket');
+      expect(client.connection.window.unansweredPings).toBe(0);
+      expect(await closedAfterMs(station, client, statedMs)).toBeLessThanOrEqual(foundMs);
+      expect(client.closedWith).toEqual({ code: CloseCode.silent, reason: 'silent' });
+      expect(client.send(new Uint8Array())).not.toBe(BACKLOGGED);
+    }
+  });
+});
