@@ -389,7 +389,10 @@ export class Connection extends Recipient implements Served {
     const patienceMs = Math.max(heartbeatMs, 2 * window.transitMs(this.unansweredBytes));
     const quietMs = readMs - this.heardMs;
     if (window.silentMs(3, readMs) >= patienceMs && quietMs >= heartbeatMs) return true;
-    const quietMsMax = Math.min(Math.max(QUIET_HEARTBEATS * heartbeatMs, patienceMs), QUIET_HEARTBEATS_MAX * heartbeatMs);
+    const quietMsMax = Math.min(
+      Math.max(QUIET_HEARTBEATS * heartbeatMs, patienceMs),
+      QUIET_HEARTBEATS_MAX * heartbeatMs,
+    );
     // No ping goes into a full socket: that it stays full says as much.
     const fullMs = queue.block === 'socket' ? readMs - queue.blockedAtMs : 0;
     return quietMs >= quietMsMax && Math.max(window.silentMs(1, readMs), fullMs) >= heartbeatMs;
