@@ -15,7 +15,7 @@ export interface Trail {
   readonly socket: string;
   /** From a PROXY header, normalised; empty where there was none. */
   readonly proxied: string;
-  /** Every header of the request in its order; names in lower case, some more than once. */
+  /** The headers of forwarding in their order; names in lower case, some more than once. */
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
@@ -28,9 +28,14 @@ export interface Whence {
   readonly securely: boolean;
 }
 
+/** Whether a header, its name in lower case, is one of those that proxies add. */
+export function isForwarding(name: string): boolean {
+  return FORWARDING_HEADER.test(name);
+}
+
 /** @param trusted addresses of the proxies that are believed. */
 export function whence({ socket, proxied, headers }: Trail, trusted: BlockList): Whence {
-  const forwarded = proxied !== '' || headers.some(([name]) => FORWARDING_HEADER.test(name));
+  const forwarded = proxied !== '' || headers.length > 0;
   const direct = { address: socket, forwarded, securely: false };
   if (!forwarded || !isIn(trusted, socket)) return direct;
   const sender = proxied === '' ? socket : proxied;
@@ -68,8 +73,15 @@ export function addressOf(bytes: ArrayBuffer): string {
   const octets = new Uint8Array(bytes);
   if (octets.length === 4) return octets.join('.');
   if (octets.length !== 16) return '';
+  if (isMapped(octets)) return octets.subarray(12).join('.');
   const groups = Array.from({ length: 8 }, (_, i) => ((octets[2 * i]! << 8) | octets[2 * i + 1]!).toString(16));
   return normal(groups.join(':'));
+}
+
+/** An IPv4 address within an IPv6 one: nearly all that come to a socket that takes both. */
+function isMapped(octets: Uint8Array): boolean {
+  for (let i = 0; i < 12; i++) if (octets[i] !== (i < 10 ? 0 : 0xff)) return false;
+  return true;
 }
 
 /** The shortest form; an IPv4 address within an IPv6 one as such. */

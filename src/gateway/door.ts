@@ -11,7 +11,7 @@ import { type Frame, SUBPROTOCOLS } from '../protocol/frames.ts';
 import { readMessage, readRequest } from '../protocol/request.ts';
 import { ByteWriter } from '../protocol/writer.ts';
 import type { Access, Identity } from '../sessions/access.ts';
-import type { Admission } from '../sessions/admission.ts';
+import type { Admission, Refusal } from '../sessions/admission.ts';
 import type { Connection } from '../sessions/connection.ts';
 import { listOf, type Settings } from '../settings/settings.ts';
 import { isLoopback, isNamed, type Trust } from './trust.ts';
@@ -62,10 +62,21 @@ export class Door {
       return null;
     }
     const asked = trust.subscriber(peer);
-    if (asked instanceof Promise || 'code' in asked) {
-      return new Guest(this, socket, codec, peer, asked instanceof Promise ? asked : null);
+    if (asked instanceof Promise) return new Guest(this, socket, codec, peer, asked);
+    if ('code' in asked && asked.code === 'unauthenticated') return new Guest(this, socket, codec, peer, null);
+    const refused = 'code' in asked ? { fault: asked, retryAfterMs: retryOf(asked) } : this.joins(asked);
+    if ('code' in asked || refused !== null) {
+      admission.leave(peer.address, isLoopback(peer.address));
+      this.refuse(socket, codec, refused!.fault, refused!.retryAfterMs);
+      return null;
     }
     return this.options.admit(socket, codec, peer, asked);
+  }
+
+  /** Takes a place of its principal's, where it has one. */
+  private joins(identity: Identity): Refusal | null {
+    const { principal, grant } = identity;
+    return isNamed(identity) ? this.options.admission.join(principal, grant.connectionsMax) : null;
   }
 
   /** The connection is over. */
@@ -108,12 +119,11 @@ export class Door {
 
   /** @internal For guests: lets one in, or says why not. */
   async authenticateGuest(guest: Guest, asked: Promise<Identity | Fault>): Promise<void> {
-    const { admission } = this.options;
     const identity = await asked;
     // The socket is gone: its place was given back.
     if (guest.over) return;
     if ('code' in identity) return this.turnAway(guest, identity);
-    const refusal = admission.join(identity.principal, identity.grant.connectionsMax);
+    const refusal = this.joins(identity);
     if (refusal !== null) return this.turnAway(guest, refusal.fault, refusal.retryAfterMs);
     const { socket, codec, peer } = guest;
     guest.seat(this.options.admit(socket, codec, peer, identity), this.options.receive);
@@ -187,6 +197,8 @@ export class Guest {
   /** Once it is served. */
   connection: Connection | null = null;
   over = false;
+  /** Without its credential. */
+  readonly peer: Peer;
   private readonly waiting: { readonly message: Uint8Array; readonly binary: boolean }[] = [];
   private waitingBytes = 0;
   private asked = false;
@@ -196,9 +208,10 @@ export class Guest {
     private readonly door: Door,
     readonly socket: Socket,
     readonly codec: Codec,
-    readonly peer: Peer,
+    peer: Peer,
     asked: Promise<Identity | Fault> | null,
   ) {
+    this.peer = { ...peer, credential: null };
     const { authMs, timers } = door.limits;
     this.timer = timers.after(authMs, () => this.late());
     if (asked !== null) this.authenticate(asked);

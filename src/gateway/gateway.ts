@@ -86,7 +86,8 @@ export class Gateway {
         ? null
         : new Certificates({ files: settings, timers, logger, renew: (next) => this.publicServer.renew(next) });
     // Before anything runs that a fault in the files would leave behind.
-    const pair = this.firstPair();
+    const { access, pair } = this.readFiles();
+    this.access = access;
     const { tombstonesMax, ringFramesMax, topicGraceMs: graceMs, staleAfterMs, sourceDownAfterMs } = settings;
     this.shared = chooseBus({
       settings,
@@ -113,7 +114,6 @@ export class Gateway {
       ringFramesMax,
       onError,
     });
-    this.access = new Access({ settings, clock, timers, logger });
     this.trust = new Trust({ access: this.access, settings });
     this.clients = new Clients({
       ...{ instruments, clock, timers, settings, logger },
@@ -279,15 +279,20 @@ export class Gateway {
     });
   }
 
-  private firstPair(): TlsPair | undefined {
-    if (this.settings.tlsCert === '') return undefined;
-    const pair = readPair(this.settings);
-    if (typeof pair === 'string') {
+  /** What the files say that settings name. @throws SettingsError, and then nothing runs that was begun. */
+  private readFiles(): { access: Access; pair: TlsPair | undefined } {
+    const { settings, logger, timers } = this;
+    try {
+      const access = new Access({ settings, clock: systemClock, timers, logger });
+      if (settings.tlsCert === '') return { access, pair: undefined };
+      const pair = readPair(settings);
+      if (typeof pair === 'string') throw new SettingsError([pair]);
+      logCertificate(logger, pair, 'the certificate of the public port');
+      return { access, pair };
+    } catch (error) {
       this.load.stop();
-      throw new SettingsError([pair]);
+      throw error;
     }
-    logCertificate(this.logger, pair, 'the certificate of the public port');
-    return pair;
   }
 
   private createAdmin(): Server {

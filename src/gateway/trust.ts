@@ -15,7 +15,7 @@ export type Asked = Identity | Fault | Promise<Identity | Fault>;
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
 export interface TrustOptions {
-  readonly access: Pick<Access, 'anonymous' | 'authenticate'>;
+  readonly access: Pick<Access, 'anonymous' | 'authenticate' | 'known'>;
   readonly settings: Pick<Settings, 'publishToken' | 'accessFile' | 'jwksUrl' | 'jwtKeyFile'>;
 }
 
@@ -43,7 +43,10 @@ export class Trust {
 
   /** Who opens a subscribers' WebSocket. */
   subscriber(peer: Peer): Asked {
-    return this.identify(peer.credential, () => isLocal(peer));
+    const { access } = this.options;
+    const { credential } = peer;
+    if (credential === null || !this.knowsAny) return access.anonymous(isLocal(peer));
+    return access.known(credential) ?? access.authenticate(credential);
   }
 
   /** Whose credential it is; null where there is nothing to compare it with, and none is looked at. */

@@ -8,7 +8,7 @@ import { BlockList } from 'node:net';
 import type { Socket } from '../ports/socket.ts';
 import type { Codec } from '../protocol/codec.ts';
 import { fault } from '../protocol/errors.ts';
-import { addressOf, whence } from './address.ts';
+import { addressOf, isForwarding, whence } from './address.ts';
 import type { TlsPair } from './certificates.ts';
 import { bearerOf, handshakeFault, readOffer } from './handshake.ts';
 
@@ -293,20 +293,24 @@ function refuseLater(res: uWS.HttpResponse, refused: HttpResponse, { proxied }: 
 }
 
 function arrivalOf(res: uWS.HttpResponse, req: uWS.HttpRequest, { options, trusted }: Door): Arrival {
-  const lines: [string, string][] = [];
+  const headers = new Map<string, string>();
+  const offers: string[] = [];
+  const forwarding: [string, string][] = [];
   req.forEach((name, value) => {
-    lines.push([name, value]);
+    headers.set(name, value);
+    if (name === 'sec-websocket-protocol') offers.push(value);
+    else if (isForwarding(name)) forwarding.push([name, value]);
   });
   const proxied = addressOf(res.getProxiedRemoteAddress());
   const { securely, ...whose } = whence(
-    { socket: addressOf(res.getRemoteAddress()), proxied, headers: lines },
+    { socket: addressOf(res.getRemoteAddress()), proxied, headers: forwarding },
     trusted,
   );
   return {
     ...whose,
     secure: securely || options.tls !== undefined,
-    headers: new Map(lines),
-    offers: lines.filter(([name]) => name === 'sec-websocket-protocol').map(([, value]) => value),
+    headers,
+    offers,
     proxied: proxied !== '',
   };
 }

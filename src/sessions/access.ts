@@ -49,6 +49,8 @@ export class Access {
   private grants: ReadonlyMap<string, RoleGrant> = new Map();
   /** Of roles that stand in JWTs themselves. */
   private readonly inlineGrants = new WeakMap<Role, Grant>();
+  /** Of keys: one object for all who bring the same, until there is another document. */
+  private readonly ofEntries = new WeakMap<KeyEntry, Identity>();
   /** One object each, so that those who come share it. */
   private readonly nobodies = new Map<boolean, Identity | Fault>();
   private readonly publisher: Identity;
@@ -88,6 +90,14 @@ export class Access {
 
   /** Who brings an API key, a JWT or the publish token, whichever it is, or why it is not taken. Never rejects. */
   async authenticate(credential: string): Promise<Identity | Fault> {
+    const known = this.known(credential);
+    if (known !== null) return known;
+    const bearer = await this.webTokens!.verify(credential);
+    return 'code' in bearer ? bearer : this.byWebToken(bearer);
+  }
+
+  /** The same, where it is found out at once; null for a JWT that has to be verified first. */
+  known(credential: string): Identity | Fault | null {
     if (credential.length > WEB_TOKEN_BYTES_MAX) return fault('bad-credential', `at most ${WEB_TOKEN_BYTES_MAX} bytes`);
     const { publishToken } = this.options.settings;
     if (publishToken !== '' && isSameText(credential, publishToken)) return this.publisher;
@@ -95,8 +105,8 @@ export class Access {
     if (id !== null) return this.byKey(credential, this.document.keys.get(id));
     if (!isWebToken(credential)) return fault('bad-credential', 'it has the shape of neither');
     if (this.webTokens === null) return fault('bad-credential', 'this gateway takes no JWTs');
-    const bearer = await this.webTokens.verify(credential);
-    return 'code' in bearer ? bearer : this.byWebToken(bearer);
+    const bearer = this.webTokens.known(credential);
+    return bearer === null ? null : this.byWebToken(bearer);
   }
 
   /**
@@ -212,10 +222,15 @@ export class Access {
     return isKey(key, entry?.sha256) ? this.byEntry(entry!) : fault('bad-credential');
   }
 
-  private byEntry({ id, sha256, principal, role, untilMs }: KeyEntry): Identity | Fault {
+  private byEntry(entry: KeyEntry): Identity | Fault {
+    const { id, sha256, principal, role, untilMs } = entry;
     if (this.isOver(untilMs)) return fault('expired-credential');
+    const known = this.ofEntries.get(entry);
+    if (known !== undefined) return known;
     const { grant } = this.grants.get(role)!;
-    return { principal, via: 'key', grant, untilMs, basis: { kind: 'key', id, sha256 } };
+    const identity: Identity = { principal, via: 'key', grant, untilMs, basis: { kind: 'key', id, sha256 } };
+    this.ofEntries.set(entry, identity);
+    return identity;
   }
 
   private byWebToken(bearer: WebTokenBearer): Identity | Fault {

@@ -1,7 +1,7 @@
 // Owns the shape of API keys, `tw_<id>_<secret>`, their making and their comparing. Access and `tickwire key` call it.
 // Invariant: only the SHA-256 of a key is kept anywhere, and that a key is wrong takes as long to find out as that it is right.
 
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /** 32 random bytes in base64url are 43 characters; what is before the last of the underscores that separate can't hold one. */
 const KEY = /^tw_([A-Za-z0-9-]{1,32})_[A-Za-z0-9_-]{43}$/;
@@ -24,7 +24,7 @@ export function keyIdOf(text: string): string | null {
 
 /** The SHA-256 of the whole key, in hex. */
 export function hashKey(key: string): string {
-  return createHash('sha256').update(key).digest('hex');
+  return hash('sha256', key);
 }
 
 /** A new key; it can't be found out again from its hash. */
@@ -36,12 +36,12 @@ export function newKey(id: string): { readonly key: string; readonly sha256: str
 /** @param sha256 hex of the right key's hash; undefined: there is no such key, which takes as long. */
 export function isKey(key: string, sha256: string | undefined): boolean {
   const right = sha256 === undefined ? NOBODY : Buffer.from(sha256, 'hex');
-  return sameSecret(createHash('sha256').update(key).digest(), right);
+  return sameSecret(hash('sha256', key, 'buffer'), right);
 }
 
 /** Whether two texts are the same, in a time that does not tell where they differ. */
 export function isSameText(text: string, right: string): boolean {
-  const digest = (each: string): Buffer => createHash('sha256').update(each).digest();
+  const digest = (each: string): Buffer => hash('sha256', each, 'buffer');
   return sameSecret(digest(text), digest(right));
 }
 

@@ -337,15 +337,15 @@ export class Connection extends Recipient implements Served {
     this.heardMs = this.site.clock.nowMs();
   }
 
-  /** Once a second. `stoodStillMs`: for so long nothing was read just before, whoever sent it. */
-  tick(nowMs: number, nowUs: number, stoodStillMs = 0): void {
+  /** Once a second. `unreadMs`: what came in that time, up to now, may not have been read. */
+  tick(nowMs: number, nowUs: number, unreadMs = 0): void {
     if (this.closed) return;
     const { window, queue } = this;
     const { heartbeatMs, ageMsMax } = this.site.limits;
     const spanMs = Math.max(1, nowMs - this.tickedMs);
     this.measure(nowMs, spanMs);
     const blockedShare = queue.takeBlockedMs(nowMs) / spanMs;
-    const readMs = nowMs - stoodStillMs;
+    const readMs = nowMs - unreadMs;
     if (this.isSilent(readMs)) return this.close(CloseCode.silent, 'silent');
     if (readMs - (window.oldestPingMs ?? readMs) > ageMsMax) return this.close(CloseCode.tooSlow, 'too-slow');
     if (nowMs >= this.identityEndsMs) return this.expire();

@@ -5,6 +5,8 @@ import type { Clock, Timers } from '../ports/clock.ts';
 import type { Connection } from './connection.ts';
 
 const TICK_MS = 1_000;
+/** A tick that is later says that this process stood still. */
+const LATE_MS = 250;
 
 export interface PulseOptions {
   readonly clock: Clock;
@@ -21,11 +23,12 @@ export function beginPulse(options: PulseOptions): void {
   timers.after(TICK_MS, () => {
     const nowMs = clock.nowMs();
     const nowUs = clock.nowUs();
-    // Timers run before what came meanwhile is read: while this process stood still nobody was silent.
-    const stoodStillMs = Math.max(0, nowMs - beganMs - TICK_MS);
+    const tookMs = nowMs - beganMs;
+    // Timers run before what came meanwhile is read, and it may still be on its way where the whole machine stood still.
+    const unreadMs = tookMs > TICK_MS + LATE_MS ? tookMs : 0;
     // Ticking may close a connection, which takes it out of the set.
     for (const connection of [...connections]) {
-      connection.tick(nowMs, nowUs, stoodStillMs);
+      connection.tick(nowMs, nowUs, unreadMs);
       if (!connection.closed) onTick?.(connection, nowMs);
     }
     beginPulse(options);

@@ -3,7 +3,7 @@
 // character, with one of the keys, is never read as a token. There is no time in it: how long it is good for is for the store to say,
 // which counts by one clock; those of gateways differ, and are set.
 
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, randomBytes, randomFillSync, timingSafeEqual } from 'node:crypto';
 import { type Fault, fault } from '../protocol/errors.ts';
 
 /** 256 bits of a random or secret key; `id` is public and stands in each token. */
@@ -103,7 +103,7 @@ export class Tokens {
     const valid = Number.isInteger(generation) && generation >= 1 && generation <= GENERATION_MAX;
     if (!SESSION.test(session) || !valid) throw new Error(`no session to sign: ${session} ${generation}`);
     const { current } = this.keys;
-    const whose = randomBytes(NONCE_BYTES).toString('base64url') + tagOf(principal);
+    const whose = nonce() + tagOf(principal);
     const said = `1.${current.id}.${session}.${generation.toString(36)}.${whose}`;
     return `${said}.${signatureOf(current, said)}`;
   }
@@ -125,16 +125,40 @@ export class Tokens {
 
 /** As stores keep it. */
 export function tokenHash(text: string): string {
-  return createHash('sha256').update(text).digest('base64url');
+  return hash('sha256', text, 'base64url');
 }
 
 /** As stores keep it; of the name by which a principal was authenticated, not of what it proved that with. */
 export function principalHash(principal: string): string {
-  return createHash('sha256').update(principal).digest('base64url');
+  let known = principalHashes.get(principal);
+  if (known === undefined) {
+    known = hash('sha256', principal, 'base64url');
+    if (principalHashes.size >= PRINCIPALS_MAX) principalHashes.clear();
+    principalHashes.set(principal, known);
+  }
+  return known;
 }
 
+/** Thousands of connections have the same few. */
+const principalHashes = new Map<string, string>();
+const PRINCIPALS_MAX = 1_000;
+
+/** Of the hash as a whole, so many bytes in base64url without a rest. */
 function tagOf(principal: string): string {
-  return createHash('sha256').update(principal).digest().toString('base64url', 0, PRINCIPAL_BYTES);
+  return principalHash(principal).slice(0, (PRINCIPAL_BYTES / 3) * 4);
+}
+
+/** Random bytes are drawn in blocks: by themselves they cost more than a signature. */
+const block = Buffer.alloc(NONCE_BYTES * 256);
+let drawn = block.length;
+
+function nonce(): string {
+  if (drawn === block.length) {
+    randomFillSync(block);
+    drawn = 0;
+  }
+  drawn += NONCE_BYTES;
+  return block.toString('base64url', drawn - NONCE_BYTES, drawn);
 }
 
 function signatureOf({ secret }: SigningKey, said: string): string {

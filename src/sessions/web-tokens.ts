@@ -1,7 +1,7 @@
 // Owns the verifying of JWTs: signature, algorithm, issuer, audience, times, and what their claims grant. Access calls it.
 // Invariant: a token that passes is signed by a key of the issuer, meant for us and not expired; nothing of one that fails is told.
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import type { Clock } from '../ports/clock.ts';
 import { type Fault, fault } from '../protocol/errors.ts';
@@ -40,6 +40,10 @@ interface Verified {
   readonly generation: number;
 }
 
+function digestOf(token: string): string {
+  return hash('sha256', token, 'base64');
+}
+
 export class WebTokens {
   readonly counters = { verified: 0, remembered: 0 };
   /** By the SHA-256 of their text; the oldest first. */
@@ -61,16 +65,21 @@ export class WebTokens {
   async verify(token: string): Promise<WebTokenBearer | Fault> {
     if (token.length > WEB_TOKEN_BYTES_MAX)
       return fault('bad-credential', `a JWT has at most ${WEB_TOKEN_BYTES_MAX} bytes`);
-    const digest = createHash('sha256').update(token).digest('base64');
-    const known = this.verified.get(digest);
-    if (known !== undefined && known.generation === this.keys.generation) {
-      this.keys.freshen();
-      this.counters.remembered += 1;
-      return known.bearer;
-    }
+    const known = this.known(token);
+    if (known !== null) return known;
+    const digest = digestOf(token);
     const running = this.pending.get(digest) ?? this.verifyAnew(token, digest);
     this.pending.set(digest, running);
     return running;
+  }
+
+  /** Whose a token is that was verified before; null: it has to be verified. */
+  known(token: string): WebTokenBearer | null {
+    const known = this.verified.get(digestOf(token));
+    if (known === undefined || known.generation !== this.keys.generation) return null;
+    this.keys.freshen();
+    this.counters.remembered += 1;
+    return known.bearer;
   }
 
   private async verifyAnew(token: string, digest: string): Promise<WebTokenBearer | Fault> {

@@ -78,15 +78,16 @@ describe.each([1_000, 1_001, 1_499, 5_001])('with a heartbeat of %d ms a peer th
 });
 
 describe('what the gateway itself stood still for', () => {
-  /** A client with three pings on their way at least. */
+  /** A client that owes three pongs for longer than a heartbeat, and was heard of half a heartbeat ago. */
   async function pinged(heartbeatMs: number) {
-    const scene = await start({ heartbeatMs, ageMsMax: 4 * heartbeatMs });
+    const scene = await start({ heartbeatMs });
     const { station, client } = scene;
-    await station.advance(2 * heartbeatMs + 300);
     client.answersPings = false;
-    client.connection.window.bytes = 1_024;
-    while (client.connection.window.unansweredPings < 3) await trade(station, 100, 10);
-    expect(client.connection.window.silentMs(3, station.kernel.nowMs())).toBeLessThan(heartbeatMs);
+    while (client.connection.window.silentMs(3, station.kernel.nowMs()) < heartbeatMs) {
+      client.stream.ping();
+      await station.advance(heartbeatMs / 2);
+    }
+    expect(client.closedWith).toBeNull();
     return scene;
   }
 
@@ -127,5 +128,6 @@ describe('what the gateway itself stood still for', () => {
     await station.advance(5_000);
     client.answersPings = false;
     expect(await closedAfterMs(station, client, silentMsOf(1_000))).toBeLessThanOrEqual(silentMsOf(1_000));
+    expect(client.closedWith).toEqual({ code: CloseCode.silent, reason: 'silent' });
   });
 });

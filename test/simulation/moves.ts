@@ -39,7 +39,7 @@ export class Moves {
 
   constructor(private readonly options: MovesOptions) {
     const { random } = options;
-    this.racing = random.pick([0.001, 0.006]);
+    this.racing = random.pick([0.001, 0.003]);
     this.dying = random.pick([0, 0.002]);
     this.granting = random.pick([0, 0.01]);
     for (const client of options.clients)

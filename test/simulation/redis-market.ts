@@ -42,7 +42,7 @@ const LOOK_MS_MAX = 200;
 const GOODBYE_MS = 600;
 const SHARES = [0, 0, 0.02, 0.1];
 
-export class RedisMarket implements Market {
+export class RedisMarket implements Market, Sharing {
   readonly places: readonly Place[];
   readonly server: SimulatedRedis;
   /** The publishing process first, then the nodes'. */
@@ -65,7 +65,8 @@ export class RedisMarket implements Market {
   /** How often an update has an idempotency key. */
   private readonly keying: number;
   private keyCount = 0;
-  private delayMsMax = 0;
+  /** Of the slowest connection, each way. */
+  delayMsMax = 0;
   /** The newest update with a key. */
   private keyed: { readonly planned: Planned; readonly instrument: Instrument | undefined } | null = null;
   private leased: { symbol: string; token: number } | null = null;
@@ -102,9 +103,16 @@ export class RedisMarket implements Market {
     return redisBranches(counters, this.server.counters, this.publications.refusals, counts);
   }
 
+  get isTroubled(): boolean {
+    return this.trouble > 0;
+  }
+
   get sharing(): Sharing {
-    const { trouble, delayMsMax, server } = this;
-    return { isTroubled: trouble > 0, losses: server.losses, delayMsMax };
+    return this;
+  }
+
+  get losses(): number {
+    return this.server.losses;
   }
 
   async open(): Promise<void> {

@@ -107,23 +107,28 @@ export class SessionLedger {
   signed(token: string, { session, generation, principal }: Given): void {
     this.events['tokens given'] += 1;
     this.given.set(token, { session, generation, principal });
-    const { givenMs } = this.accounts.get(session)!;
+    const account = this.accounts.get(session)!;
+    const { givenMs } = account;
+    account.principal = principal;
     if (generation !== givenMs.length + 1) this.fail(`token ${generation} of ${session} after ${givenMs.length}`);
     givenMs.push(this.kernel.nowMs());
   }
 
-  /** What the connection has may be something else. */
+  /** What the connection has may be something else. Where a state is asked for once, in the end, the end is what counts. */
   noted(connection: Connection, told = true): void {
+    if (this.sharing() !== null) this.note(connection, told);
+  }
+
+  private note(connection: Connection, told: boolean): void {
     const account = this.accounts.get(connection.id)!;
     if (account.endedMs !== null || connection.closed) return;
-    account.principal = connection.identity.principal;
     const truth = truthOf(connection);
     if (account.chapters.at(-1)!.truth !== truth) account.chapters.push({ sinceMs: this.kernel.nowMs(), truth, told });
   }
 
   /** The connection is over, while it still has its subscriptions. */
   ended(connection: Connection, orphaned: boolean): void {
-    this.noted(connection);
+    this.note(connection, true);
     const account = this.accounts.get(connection.id)!;
     account.endedMs = this.kernel.nowMs();
     account.orphaned = orphaned;

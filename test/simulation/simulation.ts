@@ -523,7 +523,7 @@ class Simulation {
 
 /** From a life that ends while its client is away to one that outlives the run. */
 function drawTimes(random: Random): SessionTimes {
-  return { resumeLifeMs: random.pick([300, 3_000, 60_000]), resumeRenewMs: random.pick([1_000, 5_000, 30_000]) };
+  return { resumeLifeMs: random.pick([300, 3_000, 60_000]), resumeRenewMs: random.pick([1_500, 10_000, 60_000]) };
 }
 
 /** A few sizes only: the oracle hashes slowly, and remembers what it has hashed. */
