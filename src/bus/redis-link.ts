@@ -90,6 +90,8 @@ export class RedisLink implements RedisPort {
   /** Counts connections: what belongs to an earlier one is of no use. */
   private connection = 0;
   private unanswered = 0;
+  /** In this turn of the event loop. */
+  private hasCalled = false;
   /** The connection that calls were made on last, as its server knows it. */
   private former: { readonly runId: string; readonly id: number } | null = null;
   /** Calls that found their script forgotten, in order, and those that came meanwhile: they are done once all others are. */
@@ -255,7 +257,13 @@ export class RedisLink implements RedisPort {
     const { stream } = this.calls;
     if (stream.writableCorked > 0) return;
     stream.cork();
+    // The first call waits for nothing; those of other sockets' events in the same turn of the loop go out together behind it.
+    if (this.hasCalled) return void setImmediate(() => stream.uncork());
+    this.hasCalled = true;
     process.nextTick(() => stream.uncork());
+    setImmediate(() => {
+      this.hasCalled = false;
+    });
   }
 
   private answered(): void {

@@ -5,8 +5,17 @@ import type { Command } from 'commander';
 import type { Fault } from '../protocol/errors.ts';
 import { gatewayUrl } from '../settings/settings.ts';
 import { Complaint } from './complaint.ts';
+import {
+  addCredentialFlag,
+  CREDENTIAL_VARIABLE,
+  type Credential,
+  credentialOf,
+  headersOf,
+  refusalSentence,
+  shownOf,
+} from './credential.ts';
 import { type Endpoints, urlOf, usualEndpoints } from './flags.ts';
-import { examplesHelp } from './guide.ts';
+import { environmentHelp, examplesHelp } from './guide.ts';
 import { unreachable } from './link.ts';
 
 const ANSWER_MS_MAX = 10_000;
@@ -21,11 +30,13 @@ interface Listed {
 }
 
 export function addInstruments(program: Command): void {
-  addUrlFlag(
-    program
-      .command('instruments')
-      .summary('list what a gateway trades')
-      .description('Lists the instruments of a gateway.'),
+  addCredentialFlag(
+    addUrlFlag(
+      program
+        .command('instruments')
+        .summary('list what a gateway trades')
+        .description('Lists the instruments of a gateway: those of which whoever asks may have anything.'),
+    ),
   )
     .option('--json', 'print the list as JSON')
     .addHelpText(
@@ -35,8 +46,12 @@ export function addInstruments(program: Command): void {
         ['tickwire instruments --json | jq -r .[].symbol', 'just the symbols'],
       ]),
     )
-    .action(async ({ url, json = false }: { url?: Endpoints; json?: boolean }) => {
-      const listed = await fetchInstruments((url ?? usualEndpoints()).http);
+    .addHelpText(
+      'after',
+      environmentHelp([['TICKWIRE_URL', 'The gateway, where --url does not say it.'], CREDENTIAL_VARIABLE]),
+    )
+    .action(async ({ url, credential, json = false }: { url?: Endpoints; credential?: string; json?: boolean }) => {
+      const listed = await fetchInstruments((url ?? usualEndpoints()).http, credentialOf(credential));
       process.stdout.write(json ? `${JSON.stringify(listed, null, 2)}\n` : table(listed));
     });
 }
@@ -48,10 +63,9 @@ export function addUrlFlag(command: Command): Command {
 }
 
 /** @throws Complaint where no gateway answers, or it does not tell whoever brings that credential. */
-export async function fetchInstruments(url: string, credential?: string | (() => string)): Promise<Listed[]> {
+export async function fetchInstruments(url: string, credential?: Credential): Promise<Listed[]> {
   const address = `${url}/v1/instruments`;
-  const shown = typeof credential === 'function' ? credential() : credential;
-  const headers: Record<string, string> = shown === undefined ? {} : { Authorization: `Bearer ${shown}` };
+  const headers = headersOf(shownOf(credential));
   let answer: unknown;
   try {
     const response = await fetch(address, { headers, signal: AbortSignal.timeout(ANSWER_MS_MAX) });
@@ -59,8 +73,8 @@ export async function fetchInstruments(url: string, credential?: string | (() =>
   } catch (error) {
     throw unreachable(address, error);
   }
-  const { instruments, error } = (answer ?? {}) as { instruments?: unknown; error?: Partial<Fault> };
-  if (typeof error?.code === 'string') throw new Complaint(`${error.code}: ${error.message} ${error.action}`);
+  const { instruments, error } = (answer ?? {}) as { instruments?: unknown; error?: Fault };
+  if (typeof error?.code === 'string') throw new Complaint(refusalSentence(error));
   if (!Array.isArray(instruments))
     throw new Complaint(`what answers at ${address} is no Tickwire gateway: check --url`);
   return instruments as Listed[];

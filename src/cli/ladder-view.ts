@@ -3,6 +3,7 @@
 // Invariant: never more lines than rows, nor more characters in one than columns; without colours no escape sequence.
 
 import { formatDecimal } from '../protocol/decimal.ts';
+import type { Channel } from '../protocol/frames.ts';
 import { formatDuration, formatTime } from './notation.ts';
 import { type Cell, cutTo, type Line, lengthOf, paint, type Style, spread } from './painting.ts';
 
@@ -29,6 +30,8 @@ export interface LadderState {
   readonly symbol: string;
   /** How the book is subscribed, in words. */
   readonly manner: string;
+  /** What this client may not have of it. */
+  readonly denied: readonly Channel[];
   readonly status: string;
   readonly priceScale: number;
   readonly sizeScale: number;
@@ -53,6 +56,13 @@ export interface ScreenSize {
   readonly rows: number;
 }
 
+export const CHANNEL_WORDS: Readonly<Record<Channel, string>> = {
+  book: 'book',
+  quote: 'quotes',
+  trade: 'trades',
+  status: 'status',
+};
+
 /** Header, spread and footer. */
 const FIXED_ROWS = 3;
 /** Rows of the trades where they stand below the book, heading included. */
@@ -72,13 +82,14 @@ export function renderLadder(state: LadderState, size: ScreenSize, color: boolea
 function picture(state: LadderState, { columns, rows }: ScreenSize): Line[] {
   const widths = widthsOf(state);
   const tradesWidth = widthOfTrades(widths);
-  const beside = columns - tradesWidth >= widthOfLevels(widths) + BAR_MIN;
+  const traded = !state.denied.includes('trade');
+  const beside = traded && columns - tradesWidth >= widthOfLevels(widths) + BAR_MIN;
   const ladderColumns = beside ? columns - tradesWidth : columns;
   const levelRows = Math.max(2, rows - FIXED_ROWS);
   const perSide = Math.min(Math.max(1, Math.floor(levelRows / 2)), Math.max(state.bids.length, state.asks.length, 1));
   const ladder = ladderLines(state, { widths, columns: ladderColumns, perSide });
   const spare = rows - FIXED_ROWS - 2 * perSide;
-  const below = beside || spare < TRADES_BELOW_ROWS_MIN ? [] : tradeLines(state, spare - 1).map(indented);
+  const below = beside || !traded || spare < TRADES_BELOW_ROWS_MIN ? [] : tradeLines(state, spare - 1).map(indented);
   const body = beside ? withTrades(ladder, tradeLines(state, ladder.length), ladderColumns) : [...ladder, ...below];
   const airy = rows >= FIXED_ROWS + body.length - 1 + 2;
   const air: Line[] = airy ? [[]] : [];
@@ -158,9 +169,10 @@ function bar(share: number, room: number): string {
   return '█'.repeat(Math.floor(eighths / 8)) + EIGHTHS[eighths % 8]!;
 }
 
-function spreadLine({ bids, asks, priceScale }: LadderState, columns: number): Line {
+function spreadLine({ bids, asks, priceScale, denied }: LadderState, columns: number): Line {
   const [bid] = bids;
   const [ask] = asks;
+  if (denied.includes('book')) return rule([{ text: 'the book is not allowed to this client', style: 'dim' }], columns);
   if (bid === undefined || ask === undefined) {
     const text = bid === undefined && ask === undefined ? 'the book is empty' : 'one side is empty';
     return rule([{ text, style: 'dim' }], columns);
@@ -219,22 +231,25 @@ function tradeLines(state: LadderState, rows: number): Line[] {
   return [[{ text: heading, style: 'dim' }], ...lines];
 }
 
-function header({ symbol, status, manner, seq }: LadderState, columns: number): Line {
+function header({ symbol, status, manner, seq, denied }: LadderState, columns: number): Line {
   const left: Line = [
     { text: ` ${symbol}`, style: 'plain', bold: true },
     { text: `  ● ${status}`, style: status === 'live' ? 'bid' : 'alarm' },
   ];
-  const right: Line = [{ text: seq === 0 ? 'waiting for the book ' : `${manner}   seq ${seq} `, style: 'dim' }];
+  const waits = denied.includes('book') ? '' : 'waiting for the book ';
+  const right: Line = [{ text: seq === 0 ? waits : `${manner}   seq ${seq} `, style: 'dim' }];
   return spread(left, right, columns);
 }
 
 /** The most telling first: what does not fit is left out from the end. */
 function footer(state: LadderState, columns: number): Line {
-  const { checksumsOk, checksumsBad, merged, latencyUs, exchangeAgeUs } = state;
+  const { checksumsOk, checksumsBad, merged, latencyUs, exchangeAgeUs, denied } = state;
+  const words = denied.map((channel) => CHANNEL_WORDS[channel]).join(', ');
   const facts: Cell[] = [
     checksumsBad === 0
       ? { text: `checksums ${checksumsOk} ok`, style: 'bid' }
       : { text: `checksums ${checksumsOk} ok, ${checksumsBad} BAD`, style: 'alarm' },
+    ...(words === '' ? [] : [{ text: `not allowed: ${words}`, style: 'ask' } as const]),
     { text: `latency ${latencyUs === null ? '-' : formatDuration(latencyUs)}`, style: 'plain' },
     { text: `exchange ${exchangeAgeUs === null ? '-' : `${formatDuration(exchangeAgeUs)} ago`}`, style: 'plain' },
     { text: `merged ${merged}`, style: 'dim' },

@@ -1,24 +1,60 @@
-// Owns a command's connection to a gateway: a WebSocket that feeds a ClientStream. `watch` and the verification open one.
-// Invariant: once open it ends exactly once, and `ended` says why in words.
+// Owns a command's connection to a gateway: a WebSocket that feeds a ClientStream. `watch`, `record` and the verification open
+// one. Invariant: once open it ends exactly once, and `ended` says why in words; where the gateway says when to come again, it is
+// not asked before.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { ClientStream, type StreamHandlers } from '../client/stream.ts';
 import { msgpackCodec } from '../protocol/codecs.ts';
-import { SUBPROTOCOL_MSGPACK } from '../protocol/frames.ts';
+import { type RefusedFrame, SUBPROTOCOL_MSGPACK } from '../protocol/frames.ts';
 import { Complaint, messageOf } from './complaint.ts';
+import { type Credential, headersOf, refusalSentence, shownOf } from './credential.ts';
+import { aborted } from './interrupt.ts';
 
 const HANDSHAKE_MS_MAX = 10_000;
+/** From the handshake to the welcome. */
+const WELCOME_MS_MAX = 20_000;
+/** Bounds of a wait that a gateway asks for. */
+const RETRY_MS_MIN = 100;
+const RETRY_MS_MAX = 600_000;
+
+/** The gateway answers, and does not serve whoever asks, whenever that is tried again. */
+export class TurnedAway extends Complaint {}
+
+export interface Arrival {
+  readonly credential: Credential;
+  /** Ends the waiting, too. */
+  readonly signal: AbortSignal;
+  /** Told of each wait, in a sentence. */
+  readonly waiting: (sentence: string) => void;
+}
 
 export class Link {
   readonly stream: ClientStream;
   /** Resolves with the reason when the connection is gone, whoever ended it. */
   readonly ended: Promise<string>;
+  /** Why the gateway does not serve it, at first or any more. */
+  refusal: RefusedFrame | null = null;
+  private readonly welcomed: Promise<true>;
 
   private constructor(
     private readonly socket: WebSocket,
     handlers: StreamHandlers,
   ) {
-    this.stream = new ClientStream(msgpackCodec, (message) => this.socket.send(message), handlers);
+    let welcome: (yes: true) => void = () => {};
+    this.welcomed = new Promise((resolve) => {
+      welcome = resolve;
+    });
+    this.stream = new ClientStream(msgpackCodec, (message) => this.socket.send(message), {
+      ...handlers,
+      welcome: (frame) => {
+        handlers.welcome?.(frame);
+        welcome(true);
+      },
+      refused: (frame) => {
+        this.refusal = frame;
+      },
+    });
     this.ended = new Promise((resolve) => {
       socket.on('message', (message: Buffer) => {
         try {
@@ -34,14 +70,40 @@ export class Link {
   }
 
   /** @throws Complaint where there is no gateway. */
-  static open(url: string, handlers: StreamHandlers): Promise<Link> {
-    const options = { perMessageDeflate: false, handshakeTimeout: HANDSHAKE_MS_MAX };
+  static open(url: string, handlers: StreamHandlers, shown?: string): Promise<Link> {
+    const options = { perMessageDeflate: false, handshakeTimeout: HANDSHAKE_MS_MAX, headers: headersOf(shown) };
     const socket = new WebSocket(url, [SUBPROTOCOL_MSGPACK], options);
     const link = new Link(socket, handlers);
     return new Promise((resolve, reject) => {
       socket.once('open', () => resolve(link));
       socket.once('error', (error) => reject(unreachable(url, error)));
     });
+  }
+
+  /**
+   * Opens a connection that the gateway serves, and waits for one where it says when. Null: the signal came first.
+   * @throws Complaint where there is no gateway. @throws TurnedAway where it does not serve whoever asks.
+   */
+  static async arrive(url: string, handlers: StreamHandlers, arrival: Arrival): Promise<Link | null> {
+    const { credential, signal, waiting } = arrival;
+    while (!signal.aborted) {
+      const shown = shownOf(credential);
+      const link = await Link.open(url, handlers, shown);
+      const outcome = await Promise.race([link.welcomed, link.ended, link.overdue(), aborted(signal)]);
+      if (outcome === true) return link;
+      link.close();
+      if (signal.aborted) break;
+      const { refusal } = link;
+      if (refusal === null) throw new Complaint(`the connection to ${url} was lost: ${outcome}`);
+      const { code, retryAfterMs } = refusal;
+      // To show the same again would not help, however soon that may be.
+      const stale = code === 'expired-credential' && shownOf(credential) === shown;
+      if (retryAfterMs === null || stale) throw new TurnedAway(refusalSentence(refusal));
+      const waitMs = Math.min(Math.max(retryAfterMs, RETRY_MS_MIN), RETRY_MS_MAX);
+      waiting(`${code}: ${refusal.message} Trying again in ${(waitMs / 1_000).toFixed(1)} s.`);
+      await delay(waitMs, null, { signal }).catch(() => null);
+    }
+    return null;
   }
 
   /** The peer is left waiting while nobody can take what it sends. */
@@ -56,6 +118,16 @@ export class Link {
   close(): void {
     this.socket.close();
     this.socket.terminate();
+  }
+
+  /** Resolves where no welcome has come in time. */
+  private async overdue(): Promise<string> {
+    const over = new AbortController();
+    const end = (): void => over.abort();
+    void this.welcomed.then(end);
+    void this.ended.then(end);
+    await delay(WELCOME_MS_MAX, null, { signal: over.signal }).catch(() => null);
+    return 'no welcome came';
   }
 }
 

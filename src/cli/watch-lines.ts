@@ -2,8 +2,8 @@
 // The watch command hands it every change. Invariant: one change is one line, and numbers are decimals as they are traded.
 
 import { formatDecimal } from '../protocol/decimal.ts';
-import type { BookFrame, StatusFrame, TradeFrame } from '../protocol/frames.ts';
-import type { LadderLevel } from './ladder-view.ts';
+import type { BookFrame, Channel, StatusFrame, TradeFrame } from '../protocol/frames.ts';
+import { CHANNEL_WORDS, type LadderLevel } from './ladder-view.ts';
 import { formatDuration, formatTime } from './notation.ts';
 import type { WatchModel } from './watch-model.ts';
 
@@ -12,7 +12,9 @@ export type Change =
   | { readonly kind: 'trade'; readonly frame: TradeFrame }
   | { readonly kind: 'status'; readonly frame: StatusFrame }
   /** This node's view of the market: stale or live again. */
-  | { readonly kind: 'health' };
+  | { readonly kind: 'health' }
+  /** It goes on without what this client may not have. */
+  | { readonly kind: 'denied'; readonly channel: Channel };
 
 /** What shows the market. The command tells it of each change after the model has it. */
 export interface Display {
@@ -53,6 +55,8 @@ export class LogLines implements Display {
         return `status ${change.frame.status}${change.frame.reason === null ? '' : ` (${change.frame.reason})`}`;
       case 'health':
         return `status ${model.status}`;
+      case 'denied':
+        return `not allowed to this client: ${CHANNEL_WORDS[change.channel]}`;
     }
   }
 
@@ -93,6 +97,7 @@ export class JsonLines implements Display {
   private fields(change: Change): object {
     const { model, levelsMax, nowUs } = this.options;
     if (change.kind === 'health') return { status: model.status };
+    if (change.kind === 'denied') return { channel: change.channel };
     const { seq, exchangeUs, publishUs, gatewayUs } = change.frame;
     const stamp = { seq, exchangeUs, publishUs, gatewayUs };
     const { priceScale, sizeScale } = model.held?.topic ?? { priceScale: 0, sizeScale: 0 };

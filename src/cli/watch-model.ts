@@ -3,7 +3,7 @@
 
 import type { LocalBook } from '../client/local-book.ts';
 import type { Held } from '../client/stream.ts';
-import type { BookFrame, FlatLevels, Status, TradeFrame } from '../protocol/frames.ts';
+import type { Accepted, BookFrame, Channel, Depth, FlatLevels, Status, TradeFrame } from '../protocol/frames.ts';
 import type { LadderLevel, LadderState, LadderTrade } from './ladder-view.ts';
 import { bestFirst } from './witness.ts';
 
@@ -16,6 +16,10 @@ export class WatchModel {
   held: Held | null = null;
   latencyUs: number | null = null;
   exchangeUs: number | null = null;
+  /** What this client may not have. */
+  readonly denied = new Set<Channel>();
+  /** How the book comes, in words; empty before it was granted. */
+  private manner = '';
   private book: LocalBook | null = null;
   private frames = 0;
   private badChecksums = 0;
@@ -24,10 +28,13 @@ export class WatchModel {
   private readonly trades: LadderTrade[] = [];
   private readonly changedAtUs = { bid: new Map<number, number>(), ask: new Map<number, number>() };
 
-  constructor(
-    readonly symbol: string,
-    private readonly manner: string,
-  ) {}
+  constructor(readonly symbol: string) {}
+
+  /** The book comes so from now on, which may be less than was asked for. */
+  granted({ depth, intervalMs, mode }: Accepted, asked: Depth): void {
+    const pace = mode === 'raw' ? 'every update' : intervalMs === 0 ? 'real time' : `every ${intervalMs} ms`;
+    this.manner = mode === 'raw' || depth === asked ? pace : `${depth} levels, ${pace}`;
+  }
 
   /** The market is another one to read: at other scales older trades mean something else. */
   announced(held: Held): void {
@@ -80,6 +87,7 @@ export class WatchModel {
     return {
       symbol: this.symbol,
       manner: this.manner,
+      denied: [...this.denied],
       status: this.status,
       priceScale: held?.topic.priceScale ?? 0,
       sizeScale: held?.topic.sizeScale ?? 0,

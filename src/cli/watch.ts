@@ -4,14 +4,14 @@
 import type { Command } from 'commander';
 import type { ClientStream, StreamHandlers } from '../client/stream.ts';
 import { systemClock } from '../ports/clock.ts';
-import type { Depth, Refused } from '../protocol/frames.ts';
-import { roundIntervalMs } from '../protocol/frames.ts';
+import type { AckFrame, Channel, Depth, Refused } from '../protocol/frames.ts';
 import { terminalSettings } from '../settings/settings.ts';
 import { Complaint, ExitCode } from './complaint.ts';
+import { addCredentialFlag, CREDENTIAL_VARIABLE, type Credential, credentialOf, refusalSentence } from './credential.ts';
 import { depthOf, type Endpoints, usualEndpoints, wholeNumber } from './flags.ts';
 import { environmentHelp, examplesHelp } from './guide.ts';
 import { addUrlFlag, fetchInstruments } from './instruments.ts';
-import { onInterrupt } from './interrupt.ts';
+import { type Interrupt, onInterrupt } from './interrupt.ts';
 import { renderLadder } from './ladder-view.ts';
 import { Link } from './link.ts';
 import { Screen } from './screen.ts';
@@ -27,11 +27,13 @@ const LEVELS_MAX = 200;
 
 const ENVIRONMENT = [
   ['TICKWIRE_URL', 'The gateway, where --url does not say it.'],
+  CREDENTIAL_VARIABLE,
   ['NO_COLOR', 'Set to anything: no colours.'],
 ] as const;
 
 interface WatchOptions {
   readonly url?: Endpoints;
+  readonly credential?: string;
   readonly depth: Depth;
   readonly interval: number;
   readonly raw?: boolean;
@@ -44,7 +46,7 @@ export function addWatch(program: Command, ended: (exitCode: number) => void): v
     .summary('see a market live in the terminal')
     .description('Draws a live ladder of one market: book, spread, trades, and how well they arrive. q quits.')
     .argument('<symbol>', 'such as BTC-USD; `tickwire instruments` lists them');
-  addUrlFlag(command)
+  addCredentialFlag(addUrlFlag(command))
     .option('--depth <levels>', 'levels a side: 1, 5, 10, 20, 50, or 0 for all', depthOf, DEPTH)
     .option(
       '--interval <ms>',
@@ -81,9 +83,12 @@ interface Ending {
 class Watch {
   private readonly model: WatchModel;
   private readonly url: Endpoints;
+  private readonly credential: Credential;
   private link: Link | null = null;
-  /** Opened when the gateway has accepted the symbol. */
+  /** Opened when the gateway has granted what can be shown. */
   private display: Display | null = null;
+  /** Requests that were not answered yet, by their ids. */
+  private readonly asked = new Map<number, Channel>();
   private finish: (ending: Ending) => void = () => {};
 
   constructor(
@@ -91,23 +96,34 @@ class Watch {
     private readonly options: WatchOptions,
   ) {
     this.url = options.url ?? usualEndpoints();
-    this.model = new WatchModel(symbol, mannerOf(options));
+    this.credential = credentialOf(options.credential);
+    this.model = new WatchModel(symbol);
   }
 
   async run(): Promise<number> {
+    const interrupt = onInterrupt();
+    try {
+      return await this.watch(interrupt);
+    } finally {
+      interrupt.stop();
+    }
+  }
+
+  private async watch(interrupt: Interrupt): Promise<number> {
     const finished = new Promise<Ending>((resolve) => {
       this.finish = resolve;
     });
-    const link = await Link.open(this.url.stream, this.handlers());
-    const interrupt = onInterrupt();
-    interrupt.signal.addEventListener('abort', () => this.finish({ exitCode: interrupt.exitCode, sentence: null }));
-    void link.ended.then((reason) => this.failed(`the connection to ${this.url.stream} was lost: ${reason}`));
+    const { signal } = interrupt;
+    const waiting = (sentence: string): void => void process.stderr.write(`${sentence}\n`);
+    const link = await Link.arrive(this.url.stream, this.handlers(), { credential: this.credential, signal, waiting });
+    if (link === null) return interrupt.exitCode;
+    signal.addEventListener('abort', () => this.finish({ exitCode: interrupt.exitCode, sentence: null }));
+    void link.ended.then((reason) => this.lost(link, reason));
     this.link = link;
     this.subscribe(link.stream);
     const { exitCode, sentence } = await finished;
     this.display?.end();
     link.close();
-    interrupt.stop();
     if (sentence !== null) throw new Complaint(sentence, exitCode);
     return exitCode;
   }
@@ -115,9 +131,9 @@ class Watch {
   private subscribe(stream: ClientStream): void {
     const { depth, interval, raw = false } = this.options;
     const symbols = [this.symbol];
-    stream.subscribe('book', symbols, raw ? { mode: 'raw' } : { depth, interval });
-    stream.subscribe('trade', symbols, { last: TRADES_TO_BEGIN_WITH });
-    stream.subscribe('status', symbols);
+    this.asked.set(stream.subscribe('book', symbols, raw ? { mode: 'raw' } : { depth, interval }), 'book');
+    this.asked.set(stream.subscribe('trade', symbols, { last: TRADES_TO_BEGIN_WITH }), 'trade');
+    this.asked.set(stream.subscribe('status', symbols), 'status');
   }
 
   private openDisplay(): Display {
@@ -143,54 +159,86 @@ class Watch {
     return new Lines({ model, levelsMax, nowUs, write });
   }
 
+  private tell(change: Change): void {
+    this.display?.changed(change);
+  }
+
   private handlers(): StreamHandlers {
     const { model } = this;
-    const tell = (change: Change): void => this.display?.changed(change);
     return {
       topic: (held) => model.announced(held),
       book: (_held, _book, frame) => {
         model.bookChanged(frame, systemClock.nowUs());
-        tell({ kind: 'book', frame });
+        this.tell({ kind: 'book', frame });
       },
       trade: (_held, frame) => {
         model.traded(frame);
-        tell({ kind: 'trade', frame });
+        this.tell({ kind: 'trade', frame });
       },
       status: (_held, frame) => {
         model.statusChanged(frame.status);
         // Before anybody has said anything it is live, which goes without saying.
-        if (frame.seq > 0) tell({ kind: 'status', frame });
+        if (frame.seq > 0) this.tell({ kind: 'status', frame });
       },
       health: (held, frame) => {
         if (held.topic.channel !== 'book') return;
         model.healthChanged(frame.status);
-        tell({ kind: 'health' });
+        this.tell({ kind: 'health' });
       },
       resync: (_held, reason) => {
         if (reason === 'checksum') model.checksumFailed();
       },
-      end: (_held, { reason }) => this.failed(`${this.symbol} was ${reason}`),
-      error: ({ message, action }) => this.failed(`the gateway refused: ${message} ${action}`),
-      ack: ({ refused: [first] }) => {
-        if (first !== undefined) void this.refused(first);
-        else this.display ??= this.openDisplay();
+      end: ({ topic }, { reason }) => {
+        if (reason === 'revoked') this.deny(topic.channel);
+        else this.failed(`${this.symbol} was ${reason}`);
       },
+      error: (refused) => this.failed(`the gateway refused: ${refusalSentence(refused)}`),
+      ack: (frame) => this.answered(frame),
     };
   }
 
+  private answered({ id, accepted: [granted], refused: [refused] }: AckFrame): void {
+    const channel = this.asked.get(id);
+    this.asked.delete(id);
+    if (channel === undefined) return;
+    if (refused !== undefined) return this.refused(channel, refused);
+    if (channel === 'book' && granted !== undefined) this.model.granted(granted, this.options.depth);
+    if (channel === 'status' || this.display !== null) return;
+    this.display = this.openDisplay();
+    for (const each of this.model.denied) this.tell({ kind: 'denied', channel: each });
+  }
+
+  private refused(channel: Channel, refused: Refused): void {
+    const needed = channel === 'book' && this.options.raw === true;
+    if (refused.code === 'not-entitled' && !needed) return this.deny(channel);
+    this.asked.clear();
+    if (refused.code === 'unknown-symbol' || refused.code === 'bad-symbol') void this.unlisted(refused);
+    else this.failed(`the gateway refused: ${refusalSentence(refused)}`);
+  }
+
+  /** Goes on without it, as long as there is anything to show. */
+  private deny(channel: Channel): void {
+    const { denied } = this.model;
+    denied.add(channel);
+    if (!denied.has('book') || !denied.has('trade')) return this.tell({ kind: 'denied', channel });
+    this.asked.clear();
+    const [code, message] = ['not-entitled', `This client may have neither the book nor the trades of ${this.symbol}.`];
+    this.failed(refusalSentence({ code, message, action: '' }));
+  }
+
   /** Ends it, and says what there is instead. */
-  private async refused({ message }: Refused): Promise<void> {
-    const listed = await fetchInstruments(this.url.http).catch(() => []);
+  private async unlisted({ message }: Refused): Promise<void> {
+    const listed = await fetchInstruments(this.url.http, this.credential).catch(() => []);
     const symbols = listed.map((instrument) => instrument.symbol).join(', ');
     this.failed(`${message} ${symbols === '' ? 'Nothing is listed.' : `Listed: ${symbols}.`}`);
+  }
+
+  private lost({ refusal }: Link, reason: string): void {
+    const sentence = refusal === null ? reason : refusalSentence(refusal);
+    this.failed(`the connection to ${this.url.stream} was lost: ${sentence}`);
   }
 
   private failed(sentence: string): void {
     this.finish({ exitCode: ExitCode.failed, sentence });
   }
-}
-
-function mannerOf({ interval, raw = false }: WatchOptions): string {
-  if (raw) return 'every update';
-  return interval === 0 ? 'real time' : `every ${roundIntervalMs(interval)} ms`;
 }

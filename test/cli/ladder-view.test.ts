@@ -13,6 +13,7 @@ function level(price: number, size: number, more: Partial<LadderLevel> = {}): La
 const MARKET: LadderState = {
   symbol: 'BTC-USD',
   manner: 'every 100 ms',
+  denied: [],
   status: 'live',
   priceScale: 1,
   sizeScale: 3,

@@ -132,6 +132,96 @@ export const MUTANTS: readonly Mutant[] = [
     from: '    if (rescaled) this.forsakeAll(instrument);\n',
     to: '',
   },
+  {
+    name: 'a token that is good twice',
+    file: 'src/sessions/session-store.ts',
+    from: "    this.end(session, kept, 'used');\n",
+    to: '',
+  },
+  {
+    name: 'a principal that is not compared',
+    file: 'src/sessions/token.ts',
+    from: "update(principal).digest('base64url');\n}\n\nfunction tagOf(principal: string): string {\n  return createHash('sha256').update(principal)",
+    to: "update('').digest('base64url');\n}\n\nfunction tagOf(principal: string): string {\n  return createHash('sha256').update('')",
+  },
+  {
+    name: 'a token that is good though newer ones were given',
+    file: 'src/sessions/session-store.ts',
+    from: "    if (generation < kept.generation - 1) return 'superseded';\n    if (this.options.clock.nowMs() >= kept.untilMs) return 'expired';\n",
+    to: "    if (this.options.clock.nowMs() >= kept.untilMs) return 'expired';\n    if (generation < kept.generation) return null;\n",
+  },
+  {
+    name: 'a token that outlives its session',
+    file: 'src/sessions/session-store.ts',
+    from: "    if (this.options.clock.nowMs() >= kept.untilMs) return 'expired';\n",
+    to: '',
+  },
+  {
+    name: 'a session that is known as taken for too short a time',
+    file: 'src/bus/redis-sessions.ts',
+    from: 'const usedMs = lifeMs + renewMs + EXPIRED_KNOWN_MS;',
+    to: 'const usedMs = lifeMs;',
+  },
+  {
+    name: 'a change of a session that is not written',
+    file: 'src/bus/redis-sessions.ts',
+    from: '    known.changes += 1;\n',
+    to: '    known.changes = 1;\n',
+  },
+  {
+    name: 'a session saved without its intervals',
+    file: 'src/sessions/continuity.ts',
+    from: '        ...(intervalMs > 0 && { interval: intervalMs }),\n',
+    to: '',
+  },
+  {
+    name: 'a symbol that comes back with a session though it was delisted',
+    file: 'src/sessions/continuity.ts',
+    from: '    if (connection.hasLess) this.changed(connection);\n',
+    to: '',
+  },
+  {
+    name: 'subscriptions of a session that went on elsewhere left in their topics',
+    file: 'src/sessions/continuity.ts',
+    from: "    this.connections.get(session)?.close(CloseCode.resumed, 'resumed');\n",
+    to: "    this.connections.get(session)?.subscriptions.clear();\n    this.connections.get(session)?.close(CloseCode.resumed, 'resumed');\n",
+  },
+  {
+    name: 'a connection that goes on beside its successor',
+    file: 'src/sessions/continuity.ts',
+    from: "    this.connections.get(session)?.close(CloseCode.resumed, 'resumed');\n",
+    to: '',
+  },
+  {
+    name: 'a cursor whose depth is not looked at',
+    file: 'src/sessions/session.ts',
+    from: '{ depth: shape.depth, ...cursor }',
+    to: '{ ...cursor, depth: shape.depth }',
+  },
+  {
+    name: 'a snapshot that was announced as a difference',
+    file: 'src/sessions/healing.ts',
+    from: "    case 'horizon':\n",
+    to: '',
+  },
+  {
+    name: 'a topic that goes on though it was revoked',
+    file: 'src/sessions/session.ts',
+    from: "        this.detach(subscription);\n        connection.endFor(subscription, 'revoked');\n",
+    to: "        connection.endFor(subscription, 'revoked');\n",
+  },
+  {
+    name: 'a grant cut down that changes nothing',
+    file: 'src/sessions/session.ts',
+    from: '} else if (shape !== asked) {',
+    to: '} else if (shape === null) {',
+  },
+  {
+    name: 'clients closed without a goodbye',
+    file: 'src/gateway/drain.ts',
+    from: "connection.tell({ type: 'goodbye',",
+    to: "({ tell: () => {} }).tell({ type: 'goodbye',",
+  },
 ];
 
 const ROOT = new URL('../../', import.meta.url);
