@@ -74,7 +74,8 @@ export async function fetchInstruments(url: string, credential?: Credential): Pr
     throw unreachable(address, error);
   }
   const { instruments, error } = (answer ?? {}) as { instruments?: unknown; error?: Fault };
-  if (typeof error?.code === 'string') throw new Complaint(refusalSentence(error));
+  // Another port of a gateway, or a server of another kind, knows the address not at all.
+  if (typeof error?.code === 'string' && error.code !== 'not-found') throw new Complaint(refusalSentence(error));
   if (!Array.isArray(instruments))
     throw new Complaint(`what answers at ${address} is no Tickwire gateway: check --url`);
   return instruments as Listed[];

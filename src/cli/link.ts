@@ -90,7 +90,7 @@ export class Link {
       const shown = shownOf(credential);
       const link = await Link.open(url, handlers, shown);
       const outcome = await Promise.race([link.welcomed, link.ended, link.overdue(), aborted(signal)]);
-      if (outcome === true) return link;
+      if (outcome === true && !signal.aborted) return link;
       link.close();
       if (signal.aborted) break;
       const { refusal } = link;

@@ -1,25 +1,43 @@
 // Owns `tickwire record`: every update of a gateway into a file, until it is told to end. Main registers it.
 // Invariant: the file is whole up to its last block whatever ends the command, and a lost connection is in it, not beside it.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { ClientStream, Held, StreamHandlers } from '../client/stream.ts';
 import { readInstrument } from '../gateway/http.ts';
 import type { Instrument } from '../market/instrument.ts';
-import { CHANNELS, type Channel, type ChannelFrame, type InstrumentFrame, type Refused } from '../protocol/frames.ts';
+import {
+  type AckFrame,
+  CHANNELS,
+  type Channel,
+  type ChannelFrame,
+  type InstrumentFrame,
+  type Refused,
+} from '../protocol/frames.ts';
 import { Recorder } from '../recording/recorder.ts';
 import { packageVersion } from '../settings/settings.ts';
 import { Complaint, ExitCode, messageOf } from './complaint.ts';
+import {
+  addCredentialFlag,
+  CREDENTIAL_VARIABLE,
+  type Credential,
+  credentialOf,
+  headersOf,
+  refusalSentence,
+  shownOf,
+} from './credential.ts';
 import { type Endpoints, usualEndpoints } from './flags.ts';
 import { environmentHelp, examplesHelp } from './guide.ts';
 import { addUrlFlag, fetchInstruments } from './instruments.ts';
 import { type Interrupt, onInterrupt } from './interrupt.ts';
-import { Link } from './link.ts';
+import { Link, TurnedAway } from './link.ts';
 import { channelsOf, symbolsOf } from './lists.ts';
 import { lengthOf } from './moments.ts';
-import { showCounts } from './record-counts.ts';
+import { countsText, showCounts } from './record-counts.ts';
+import { Denials } from './record-denials.ts';
 
-const ENVIRONMENT = [['TICKWIRE_URL', 'The gateway, where --url does not say it.']] as const;
+const ENVIRONMENT = [['TICKWIRE_URL', 'The gateway, where --url does not say it.'], CREDENTIAL_VARIABLE] as const;
 
 /** How long a lost gateway is waited for before it is tried again: twice as long each time. */
 const RETRY_MS_MIN = 250;
@@ -27,6 +45,7 @@ const RETRY_MS_MAX = 10_000;
 
 interface RecordOptions {
   readonly url?: Endpoints;
+  readonly credential?: string;
   readonly symbols: readonly string[];
   readonly channels: readonly Channel[];
   readonly out: string;
@@ -36,15 +55,14 @@ interface RecordOptions {
 }
 
 export function addRecord(program: Command, ended: (exitCode: number) => void): void {
-  addUrlFlag(
-    program
-      .command('record')
-      .summary('record a gateway into a file')
-      .description(
-        'Records every single update of a gateway, with its sequence number and all of its times, until Ctrl-C. ' +
-          '`tickwire replay` plays the file. A lost gateway is waited for; what was missed meanwhile is in the file as a gap.',
-      ),
-  )
+  const command = program
+    .command('record')
+    .summary('record a gateway into a file')
+    .description(
+      'Records every single update of a gateway, with its sequence number and all of its times, until Ctrl-C. ' +
+        '`tickwire replay` plays the file. A lost gateway is waited for; what was missed meanwhile is in the file as a gap.',
+    );
+  addCredentialFlag(addUrlFlag(command))
     .option('--symbols <list>', "such as BTC-USD,ETH-USD; 'all' takes new listings too", symbolsOf, [])
     .addOption(
       new Option('--channels <list>', 'what to record of them')
@@ -67,19 +85,21 @@ export function addRecord(program: Command, ended: (exitCode: number) => void): 
     )
     .addHelpText('after', environmentHelp(ENVIRONMENT))
     .action(async (options: RecordOptions) => {
-      ended(await new Recording(options).run());
+      const byName = command.getOptionValueSource('channels') === 'cli';
+      ended(await new Recording(options, new Denials(options.channels, byName)).run());
     });
 }
 
 class Recording {
   private readonly url: Endpoints;
+  private readonly credential: Credential;
   private readonly wanted: ReadonlySet<string> | null;
   private readonly subscribed = new Set<string>();
   private readonly definitions = new Map<string, Instrument>();
   private recorder!: Recorder;
   private link: Link | null = null;
-  /** Requests of the first connection. */
-  private readonly unanswered = new Set<number>();
+  /** Subscribe requests of this connection that were not answered yet, by their ids. */
+  private readonly unanswered = new Map<number, Channel>();
   private announced = false;
   private perRequest = 1;
   private reconnects = 0;
@@ -88,8 +108,12 @@ class Recording {
     this.finish = resolve;
   });
 
-  constructor(private readonly options: RecordOptions) {
+  constructor(
+    private readonly options: RecordOptions,
+    private readonly denials: Denials,
+  ) {
     this.url = options.url ?? usualEndpoints();
+    this.credential = credentialOf(options.credential);
     this.wanted = options.symbols.length === 0 ? null : new Set(options.symbols);
   }
 
@@ -110,13 +134,18 @@ class Recording {
     const timer =
       options.duration === undefined ? undefined : setTimeout(() => this.finish(null), options.duration / 1_000);
     const counts = showCounts(recorder);
+    const over = new AbortController();
+    const signal = AbortSignal.any([interrupt.signal, over.signal]);
     let failure: Complaint | null = null;
     try {
-      await this.connect(null);
-      void this.stayConnected(interrupt.signal);
-      failure = await this.finished;
+      // Null: it was to end before it began.
+      if ((await this.connect(null, signal)) !== null) {
+        void this.stayConnected(signal);
+        failure = await this.finished;
+      }
     } finally {
       clearTimeout(timer);
+      over.abort();
       counts.stop();
       this.link?.close();
       this.link = null;
@@ -125,13 +154,14 @@ class Recording {
       });
     }
     if (failure !== null) throw failure;
-    this.report();
+    const { out, json = false } = options;
+    process.stdout.write(countsText(recorder, { out, reconnects: this.reconnects, json }));
     return ExitCode.done;
   }
 
   /** What is listed. @throws Complaint where something that is asked for is not. */
   private async define(): Promise<void> {
-    for (const entry of await fetchInstruments(this.url.http)) {
+    for (const entry of await fetchInstruments(this.url.http, this.credential)) {
       const instrument = readInstrument(entry, entry.symbol);
       if (typeof instrument !== 'string' && this.wants(entry.symbol)) this.definitions.set(entry.symbol, instrument);
     }
@@ -144,7 +174,7 @@ class Recording {
 
   private async create(): Promise<Recorder> {
     const { out, channels } = this.options;
-    const { timeUs } = (await (await fetch(`${this.url.http}/v1/time`)).json()) as { timeUs: number };
+    const { timeUs } = (await this.ask('/v1/time')) as { timeUs: number };
     const symbols = this.wanted === null ? null : [...this.wanted];
     const description = { createdUs: timeUs, software: `tickwire/${packageVersion()}`, channels, symbols };
     const full = (error: unknown): void => this.finish(new Complaint(`${out} can't be written: ${messageOf(error)}`));
@@ -157,17 +187,21 @@ class Recording {
     }
   }
 
-  /** Opens a connection and subscribes; with the one before, from where that stood. */
-  private async connect(earlier: ClientStream | null): Promise<Link> {
-    let welcomed: () => void = () => {};
-    const welcome = new Promise<void>((resolve) => {
-      welcomed = resolve;
-    });
-    const link = await Link.open(this.url.stream, this.handlers(welcomed));
-    await Promise.race([welcome, link.ended]);
+  private async ask(path: string): Promise<unknown> {
+    const response = await fetch(`${this.url.http}${path}`, { headers: headersOf(shownOf(this.credential)) });
+    return response.json();
+  }
+
+  /** Opens a connection and subscribes; with the one before, from where that stood. Null: the signal came first. */
+  private async connect(earlier: ClientStream | null, signal: AbortSignal): Promise<Link | null> {
+    const { credential } = this;
+    const waiting = (sentence: string): void => void process.stderr.write(`${sentence}\n`);
+    const link = await Link.arrive(this.url.stream, this.handlers(), { credential, signal, waiting });
+    if (link === null) return null;
     this.link = link;
     if (earlier !== null) link.stream.carry(earlier);
     this.subscribed.clear();
+    this.unanswered.clear();
     this.subscribe([...this.definitions.keys()], earlier);
     link.stream.instruments(true);
     return link;
@@ -181,7 +215,9 @@ class Recording {
       // One that broke off before it was told anything has no cursors to go on from.
       if (newest === null || link.stream.held.size > 0) newest = link.stream;
       this.recorder.connection('lost');
-      process.stderr.write(`the connection to ${this.url.stream} was lost: ${reason}; it is tried again\n`);
+      const { refusal } = link;
+      const why = refusal === null ? reason : refusalSentence(refusal);
+      process.stderr.write(`the connection to ${this.url.stream} was lost: ${why}; it is tried again\n`);
     }
   }
 
@@ -191,9 +227,13 @@ class Recording {
       this.link !== null && !signal.aborted;
       waitMs = Math.min(RETRY_MS_MAX, 2 * waitMs)
     ) {
-      await new Promise((resolve) => setTimeout(resolve, waitMs * Math.random()));
-      if (this.link === null) return null;
-      const link = await this.connect(earlier).catch(() => null);
+      await delay(waitMs * Math.random(), null, { signal }).catch(() => null);
+      if (signal.aborted) return null;
+      const link = await this.connect(earlier, signal).catch((error: unknown) => {
+        // Trying again does not help.
+        if (error instanceof TurnedAway) this.finish(error);
+        return null;
+      });
       if (link === null) continue;
       this.reconnects += 1;
       this.recorder.connection('back');
@@ -214,12 +254,12 @@ class Recording {
       for (const channel of this.options.channels) {
         const cursors = some.map((symbol) => [symbol, earlier?.cursor(channel, symbol)] as const);
         const cursor = Object.fromEntries(cursors.filter((each): each is [string, Cursor] => each[1] !== undefined));
-        if (link !== null) this.unanswered.add(link.stream.subscribe(channel, some, { mode: 'raw', cursor }));
+        if (link !== null) this.unanswered.set(link.stream.subscribe(channel, some, { mode: 'raw', cursor }), channel);
       }
     }
   }
 
-  private handlers(welcomed: () => void): StreamHandlers {
+  private handlers(): StreamHandlers {
     const take = (held: Held, frame: ChannelFrame): void => {
       this.recorder.frame(held, frame);
       if (this.recorder.congested) this.hold();
@@ -227,7 +267,6 @@ class Recording {
     return {
       welcome: ({ limits }) => {
         this.perRequest = limits.symbolsPerRequest;
-        welcomed();
       },
       topic: (held) => this.recorder.topic(held),
       book: (held, _book, frame) => take(held, frame),
@@ -237,17 +276,37 @@ class Recording {
       gap: (held, frame) => this.recorder.gap(held, frame),
       reset: (held, frame) => this.recorder.reset(held, frame),
       end: (held, frame) => {
-        this.subscribed.delete(held.topic.symbol);
+        const { channel, symbol } = held.topic;
         this.recorder.end(held, frame);
+        if (frame.reason !== 'revoked') return void this.subscribed.delete(symbol);
+        this.denials.deny(channel, symbol);
+        if (this.unanswered.size === 0) this.sayDenials();
       },
       instrument: (frame) => void this.changed(frame),
-      error: ({ message, action }) => this.finish(new Complaint(`the gateway refused: ${message} ${action}`)),
-      ack: ({ id, refused }) => {
-        for (const each of refused) this.refused(each);
-        this.unanswered.delete(id);
-        if (this.unanswered.size === 0) this.announce();
-      },
+      error: (refused) => this.finish(new Complaint(`the gateway refused: ${refusalSentence(refused)}`)),
+      ack: (frame) => this.answered(frame),
     };
+  }
+
+  private answered({ id, accepted, refused }: AckFrame): void {
+    const channel = this.unanswered.get(id);
+    if (channel === undefined) return;
+    this.unanswered.delete(id);
+    if (accepted.length > 0) this.denials.grant(channel);
+    for (const each of refused) this.refused(channel, each);
+    if (this.unanswered.size === 0 && this.sayDenials()) this.announce();
+  }
+
+  /** @returns whether what is left is worth it. */
+  private sayDenials(): boolean {
+    try {
+      const sentence = this.denials.take();
+      if (sentence !== null) process.stderr.write(`${sentence}\n`);
+      return true;
+    } catch (error) {
+      this.finish(error as Complaint);
+      return false;
+    }
   }
 
   /** The disk is slower than the market: the gateway is left to merge what this client can't take. */
@@ -259,10 +318,12 @@ class Recording {
   }
 
   /** A symbol that a restarted gateway has not listed yet is taken up when it does. */
-  private refused({ symbol, code, message, action }: Refused): void {
+  private refused(channel: Channel, refused: Refused): void {
+    const { symbol, code } = refused;
+    if (code === 'not-entitled') return this.denials.deny(channel, symbol);
     this.subscribed.delete(symbol);
     if (code === 'unknown-symbol') process.stderr.write(`${symbol} is not listed now; it is taken up when it is\n`);
-    else this.finish(new Complaint(`the gateway refused ${symbol}: ${message} ${action}`));
+    else this.finish(new Complaint(`the gateway refused ${symbol}: ${refusalSentence(refused)}`));
   }
 
   /** Says it when every subscription was answered: from here on nothing is missed. */
@@ -280,8 +341,7 @@ class Recording {
     if (action === 'delisted' || !this.wants(symbol) || (action === 'listed' && known)) return;
     const { link } = this;
     try {
-      const response = await fetch(`${this.url.http}/v1/instruments/${encodeURIComponent(symbol)}`);
-      const instrument = readInstrument(await response.json(), symbol);
+      const instrument = readInstrument(await this.ask(`/v1/instruments/${encodeURIComponent(symbol)}`), symbol);
       if (typeof instrument === 'string' || link !== this.link) return;
       this.definitions.set(symbol, instrument);
       if (this.subscribed.has(symbol)) this.recorder.instrument(instrument);
@@ -293,28 +353,6 @@ class Recording {
 
   private wants(symbol: string): boolean {
     return this.wanted === null || this.wanted.has(symbol);
-  }
-
-  private report(): void {
-    const { recorder, options, reconnects } = this;
-    const { bytes, symbols, counts } = recorder;
-    if (options.json === true) {
-      process.stdout.write(`${JSON.stringify({ file: options.out, bytes, symbols, reconnects, ...counts })}\n`);
-      return;
-    }
-    const { snapshots, updates, trades, quotes, statuses, gaps, merged } = counts;
-    const words = [
-      `${symbols} symbols`,
-      `${snapshots} snapshots`,
-      `${updates} book updates`,
-      `${quotes} quotes`,
-      `${trades} trades`,
-      `${statuses} statuses`,
-    ];
-    if (gaps > 0) words.push(`${gaps} gaps`);
-    if (merged > 0) words.push(`${merged} updates merged by the gateway`);
-    if (reconnects > 0) words.push(`${reconnects} times connected again`);
-    process.stdout.write(`${options.out}: ${words.join(', ')}, ${bytes} bytes\n`);
   }
 }
 

@@ -75,11 +75,11 @@ export class LogLines implements Display {
   }
 
   private price(mantissa: number): string {
-    return formatDecimal(mantissa, this.options.model.held?.topic.priceScale ?? 0);
+    return formatDecimal(mantissa, this.options.model.topic?.priceScale ?? 0);
   }
 
   private size(mantissa: number): string {
-    return formatDecimal(mantissa, this.options.model.held?.topic.sizeScale ?? 0);
+    return formatDecimal(mantissa, this.options.model.topic?.sizeScale ?? 0);
   }
 }
 
@@ -88,8 +88,8 @@ export class JsonLines implements Display {
 
   changed(change: Change): void {
     const { model, write } = this.options;
-    const { symbol, held } = model;
-    write(JSON.stringify({ type: change.kind, symbol, epoch: held?.topic.epoch, ...this.fields(change) }));
+    const { symbol, topic } = model;
+    write(JSON.stringify({ type: change.kind, symbol, epoch: topic?.epoch, ...this.fields(change) }));
   }
 
   end(): void {}
@@ -100,7 +100,7 @@ export class JsonLines implements Display {
     if (change.kind === 'denied') return { channel: change.channel };
     const { seq, exchangeUs, publishUs, gatewayUs } = change.frame;
     const stamp = { seq, exchangeUs, publishUs, gatewayUs };
-    const { priceScale, sizeScale } = model.held?.topic ?? { priceScale: 0, sizeScale: 0 };
+    const { priceScale, sizeScale } = model.topic ?? { priceScale: 0, sizeScale: 0 };
     switch (change.kind) {
       case 'book': {
         const { bids, asks } = model.ladder(levelsMax, nowUs());

@@ -3,7 +3,16 @@
 
 import type { LocalBook } from '../client/local-book.ts';
 import type { Held } from '../client/stream.ts';
-import type { Accepted, BookFrame, Channel, Depth, FlatLevels, Status, TradeFrame } from '../protocol/frames.ts';
+import type {
+  Accepted,
+  BookFrame,
+  Channel,
+  Depth,
+  FlatLevels,
+  Status,
+  TopicFrame,
+  TradeFrame,
+} from '../protocol/frames.ts';
 import type { LadderLevel, LadderState, LadderTrade } from './ladder-view.ts';
 import { bestFirst } from './witness.ts';
 
@@ -14,6 +23,8 @@ const FRESH_US = 400_000;
 
 export class WatchModel {
   held: Held | null = null;
+  /** The book's; where there is none, that of another channel: what numbers mean stands in each. */
+  topic: TopicFrame | null = null;
   latencyUs: number | null = null;
   exchangeUs: number | null = null;
   /** What this client may not have. */
@@ -36,11 +47,21 @@ export class WatchModel {
     this.manner = mode === 'raw' || depth === asked ? pace : `${depth} levels, ${pace}`;
   }
 
+  /** From now on this client may not have it. */
+  deny(channel: Channel): void {
+    this.denied.add(channel);
+    if (channel !== 'book') return;
+    this.held = null;
+    this.book = null;
+  }
+
   /** The market is another one to read: at other scales older trades mean something else. */
   announced(held: Held): void {
     const { priceScale, sizeScale } = held.topic;
-    const before = this.held?.topic ?? held.topic;
+    const before = this.topic ?? held.topic;
     if (before.priceScale !== priceScale || before.sizeScale !== sizeScale) this.trades.length = 0;
+    if (held.book === null && this.held !== null) return;
+    this.topic = held.topic;
     if (held.book === null) return;
     this.held = held;
     this.book = held.book;
@@ -83,14 +104,14 @@ export class WatchModel {
 
   /** Best `levelsMax` of each side. */
   ladder(levelsMax: number, nowUs: number): LadderState {
-    const { book, held } = this;
+    const { book, held, topic } = this;
     return {
       symbol: this.symbol,
       manner: this.manner,
       denied: [...this.denied],
       status: this.status,
-      priceScale: held?.topic.priceScale ?? 0,
-      sizeScale: held?.topic.sizeScale ?? 0,
+      priceScale: topic?.priceScale ?? 0,
+      sizeScale: topic?.sizeScale ?? 0,
       bids: this.side('bid', book?.bids ?? [], levelsMax, nowUs),
       asks: this.side('ask', book?.asks ?? [], levelsMax, nowUs),
       trades: this.trades,

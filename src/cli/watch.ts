@@ -7,7 +7,13 @@ import { systemClock } from '../ports/clock.ts';
 import type { AckFrame, Channel, Depth, Refused } from '../protocol/frames.ts';
 import { terminalSettings } from '../settings/settings.ts';
 import { Complaint, ExitCode } from './complaint.ts';
-import { addCredentialFlag, CREDENTIAL_VARIABLE, type Credential, credentialOf, refusalSentence } from './credential.ts';
+import {
+  addCredentialFlag,
+  CREDENTIAL_VARIABLE,
+  type Credential,
+  credentialOf,
+  refusalSentence,
+} from './credential.ts';
 import { depthOf, type Endpoints, usualEndpoints, wholeNumber } from './flags.ts';
 import { environmentHelp, examplesHelp } from './guide.ts';
 import { addUrlFlag, fetchInstruments } from './instruments.ts';
@@ -219,7 +225,7 @@ class Watch {
   /** Goes on without it, as long as there is anything to show. */
   private deny(channel: Channel): void {
     const { denied } = this.model;
-    denied.add(channel);
+    this.model.deny(channel);
     if (!denied.has('book') || !denied.has('trade')) return this.tell({ kind: 'denied', channel });
     this.asked.clear();
     const [code, message] = ['not-entitled', `This client may have neither the book nor the trades of ${this.symbol}.`];

@@ -2,7 +2,6 @@
 // elsewhere in the end. The gateway makes one. Invariant: a mistake of ours in one client's event ends neither the process nor any
 // other connection; every connection that was let in is counted out once.
 
-import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Instruments } from '../market/instrument.ts';
 import type { SymbolSets } from '../market/sets.ts';
@@ -18,6 +17,7 @@ import { Continuity } from '../sessions/continuity.ts';
 import { connectionCounters } from '../sessions/counters.ts';
 import { ConnectionPool } from '../sessions/pool.ts';
 import { beginPulse, pingNumber } from '../sessions/pulse.ts';
+import { randomText } from '../sessions/random-text.ts';
 import { Sessions } from '../sessions/session.ts';
 import type { Tokens } from '../sessions/token.ts';
 import type { Settings } from '../settings/settings.ts';
@@ -44,6 +44,8 @@ export interface ClientsOptions {
   readonly logger: Logger;
   readonly onRefusal: (code: string) => void;
 }
+
+const SESSION_BYTES = 8;
 
 /** Null: a socket that only lives to be told that it is not served. */
 type Client = Connection | Guest | null;
@@ -156,7 +158,7 @@ export class Clients implements StreamHandlers<Client> {
 
   private admit(socket: Socket, codec: Codec, { address }: Peer, identity: Identity): Connection {
     const { clock, logger } = this.options;
-    const connection = this.pool.take({ id: randomBytes(8).toString('hex'), socket, codec, address });
+    const connection = this.pool.take({ id: randomText(SESSION_BYTES, 'hex'), socket, codec, address });
     connection.identify(identity, clock.nowMs(), clock.nowUs() / 1_000);
     this.connections.add(connection);
     logger.debug({ connection: connection.id, address, codec: codec.name, principal: identity.principal }, 'connected');

@@ -145,6 +145,7 @@ describe('the ladder', () => {
     const state = fc.record({
       symbol: fc.stringMatching(/^[A-Z-]{1,48}$/),
       manner: fc.constantFrom('every 100 ms', 'every update'),
+      denied: fc.subarray(['book', 'trade', 'status'] as const),
       status: fc.constantFrom('live', 'source-down'),
       priceScale: fc.nat(15),
       sizeScale: fc.nat(15),

@@ -240,6 +240,12 @@ export class TcpProxy {
     this.silent.toClient = true;
   }
 
+  /** The same for what clients send only: the server says what it has to say, and hears nothing. */
+  swallowToServer(): void {
+    this.silent.toServer = true;
+    this.silent.toClient = false;
+  }
+
   /**
    * Bytes pass again, but not on connections that lost some, or were made in silence: these stay open and silent until `cut`. Only
    * those whose one side has closed are cut now.

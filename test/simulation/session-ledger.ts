@@ -24,8 +24,9 @@ interface Chapter {
 /** One connection's session. */
 interface Account {
   readonly session: string;
-  /** Whose it was last. */
+  /** Whose it was last, and whether it was another's before. */
   principal: string;
+  changedHands: boolean;
   readonly life: Life;
   readonly chapters: Chapter[];
   /** When each token was given, the first one first. */
@@ -90,7 +91,7 @@ export class SessionLedger {
   begun(connection: Connection, life: Life): void {
     const { id: session, identity } = connection;
     this.accounts.set(session, {
-      ...{ session, principal: identity.principal, life },
+      ...{ session, principal: identity.principal, changedHands: false, life },
       ...{ chapters: [{ sinceMs: this.kernel.nowMs(), truth: NOTHING, told: true }], givenMs: [] },
       ...{
         endedMs: null,
@@ -109,6 +110,7 @@ export class SessionLedger {
     this.given.set(token, { session, generation, principal });
     const account = this.accounts.get(session)!;
     const { givenMs } = account;
+    account.changedHands ||= account.principal !== principal;
     account.principal = principal;
     if (generation !== givenMs.length + 1) this.fail(`token ${generation} of ${session} after ${givenMs.length}`);
     givenMs.push(this.kernel.nowMs());
@@ -183,7 +185,12 @@ export class SessionLedger {
   /** How much older than now it may be what other nodes know of a session. */
   private get lagMs(): number {
     const shared = this.sharing();
-    return shared === null ? 0 : CHANGED_MS + 2 * shared.delayMsMax + MARGIN_MS;
+    return shared === null ? 0 : CHANGED_MS + this.flightMs;
+  }
+
+  /** How long it may take until what is sent to the store is done there. */
+  private get flightMs(): number {
+    return 2 * (this.sharing()?.delayMsMax ?? 0) + MARGIN_MS;
   }
 
   private judgeForged(outcome: SavedSession | Fault): void {
@@ -247,14 +254,15 @@ export class SessionLedger {
       const untilMs = next.find(({ told }) => told)?.sinceMs ?? (next.length > 0 ? lastMs : Number.POSITIVE_INFINITY);
       return sinceMs <= atMs && untilMs >= fromMs;
     });
-    // Within one moment without a lag, only the last counts.
-    const counted = this.lagMs === 0 ? possible.slice(-1) : possible;
+    // Once its end was written only the last counts.
+    const written = !troubled && !orphaned && endedMs !== null && this.kernel.nowMs() > endedMs + this.flightMs;
+    const counted = this.lagMs === 0 || written ? possible.slice(-1) : possible;
     if (counted.some(({ truth }) => truth === brought)) return;
     this.fail(`${session} had\n${counted.map(({ truth }) => truth).join('\nor\n')}\nand got back\n${brought}`);
   }
 
   private judgeRefused(account: Account, given: Given, attempt: Attempt, code: string, mine: boolean): void {
-    const { session, generation, principal } = given;
+    const { session, generation } = given;
     if (code === 'bad-token') {
       if (attempt.keyKnown && attempt.session !== session) this.fail(`${session}: its own token is bad`);
       return;
@@ -263,7 +271,8 @@ export class SessionLedger {
       if (code !== 'foreign-token') this.fail(`${session}: ${code} to another principal`);
       return;
     }
-    if (account.principal !== principal) return;
+    // Another had it before, and may have taken it at the same moment.
+    if (account.changedHands) return;
     if (code === 'used-token') this.saidTaken.add(account);
     else if (code !== 'expired-token') this.fail(`${session}: ${code}`);
     else if (this.isGood(account, generation, attempt))
