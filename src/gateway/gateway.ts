@@ -7,6 +7,7 @@ import type { Bus } from '../bus/bus.ts';
 import { Instruments } from '../market/instrument.ts';
 import { SymbolSets } from '../market/sets.ts';
 import { systemClock } from '../ports/clock.ts';
+import { RedisFailure } from '../ports/redis.ts';
 import { fault } from '../protocol/errors.ts';
 import { PUBLISH_STREAM_PATH } from '../protocol/publishing.ts';
 import { Access } from '../sessions/access.ts';
@@ -76,7 +77,11 @@ export class Gateway {
       this.tellDrained = resolve;
     });
     const clock = systemClock;
-    const onError = (error: unknown): void => this.logger.error({ err: error }, 'internal error');
+    const onError = (error: unknown): void => {
+      // The bus tells of a Redis that is gone, once; each topic that waits for it is no news.
+      if (error instanceof RedisFailure) this.logger.debug({ reason: error.message }, 'Redis');
+      else this.logger.error({ err: error }, 'internal error');
+    };
     const countRefusal = (code: string): void => {
       this.refusals[code] = (this.refusals[code] ?? 0) + 1;
     };

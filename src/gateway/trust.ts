@@ -98,7 +98,7 @@ export function isLocalProgram({ headers, address, forwarded }: Request): boolea
 }
 
 /** The same of who opened a WebSocket. */
-export function isLocal(peer: Pick<Peer, 'address' | 'forwarded' | 'host' | 'origin'>): boolean {
+function isLocal(peer: Pick<Peer, 'address' | 'forwarded' | 'host' | 'origin'>): boolean {
   const { address, forwarded, host, origin } = peer;
   if (forwarded || !isLoopback(address)) return false;
   // The Host header too: a page whose name was pointed at this machine is its own origin.

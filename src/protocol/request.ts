@@ -16,7 +16,7 @@ const depth = Type.Enum([...DEPTHS]);
 /** Never repeated in an answer. */
 const secret = Type.String({ minLength: 1, maxLength: 8_192 });
 /** Topics of which one ping may say what is held. */
-export const HELD_PER_PING_MAX = 256;
+const HELD_PER_PING_MAX = 256;
 /** Ticks that a level of a grouped book sums up. */
 const group = Type.Optional(Type.Integer({ minimum: 0, maximum: GROUP_MAX }));
 

@@ -125,7 +125,7 @@ describe('a peer that vanishes without a word', () => {
       follower.client.close();
     }
     // Who could not tell the gateway that it is gone.
-    expect(gateway.connectionCounters.closed.silent).toBe(4);
+    expect(gateway.connectionCounters.closed).toEqual({ silent: 4 });
     await expectClean(gateway);
   });
 });
