@@ -11,8 +11,9 @@ import type { Kernel, Random } from './kernel.ts';
 import { Link, type LinkOptions } from './link.ts';
 import type { SimulatedNode } from './node.ts';
 import type { Oracle } from './oracle.ts';
+import type { Asked } from './requests.ts';
 import type { SessionEvents } from './session-branches.ts';
-import { type Active, type Asked, Witness } from './witness.ts';
+import { type Active, Witness } from './witness.ts';
 
 const LINE_FEED = Buffer.from('\n');
 
@@ -177,7 +178,7 @@ export class SimulatedClient {
     if (this.live === null || this.shown !== null) return;
     this.shown = identity;
     const id = this.live.stream.request({ op: 'auth', credential: identity.principal });
-    this.witness.requests.set(id, 'auth');
+    this.witness.requests.add(id, 'auth');
   }
 
   /** Requests that change nothing but fill the control lane. */
@@ -205,7 +206,7 @@ export class SimulatedClient {
   }
 
   private ask(asked: Asked | null, request: (stream: ClientStream) => number): void {
-    if (this.live !== null) this.witness.requests.set(request(this.live.stream), asked);
+    if (this.live !== null) this.witness.requests.add(request(this.live.stream), asked);
   }
 
   private comeBack(stream: ClientStream, { bring = 'cursors', tampering = 'none', ...way }: Return): void {

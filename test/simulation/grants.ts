@@ -3,8 +3,8 @@
 // one that is not has come.
 
 import type { Held } from '../../src/client/stream.ts';
-import { topicName } from '../../src/protocol/frames.ts';
 import { FULL_GRANT, type Grant } from '../../src/sessions/grant.ts';
+import { nameOf } from './comparison.ts';
 import type { SessionEvents } from './session-branches.ts';
 
 interface Change {
@@ -63,12 +63,12 @@ export class Grants {
   /** Data of a topic; `depth` of a book, 0: all. */
   data(held: Held, depth: number): void {
     if (!this.limited) return;
-    const name = nameOf(held);
     const { channel, symbol } = held.topic;
     if (this.grant.subscribe(channel, symbol) === null)
-      this.fail(`${name}: data of what was forbidden before it was sent`);
-    if (!this.isTooDeep(held, depth)) this.deeper.delete(name);
-    else if (!this.deeper.has(name)) this.fail(`${name}: ${depth} levels, more than is granted`);
+      this.fail(`${nameOf(held)}: data of what was forbidden before it was sent`);
+    const tooDeep = this.isTooDeep(held, depth);
+    if (!tooDeep && this.deeper.size > 0) this.deeper.delete(nameOf(held));
+    if (tooDeep && !this.deeper.has(nameOf(held))) this.fail(`${nameOf(held)}: ${depth} levels, more than is granted`);
   }
 
   forget(name: string): void {
@@ -85,8 +85,4 @@ export class Grants {
     const most = this.grant.subscribe(channel, symbol)?.depth ?? 0;
     return most !== 0 && (depth === 0 || depth > most);
   }
-}
-
-function nameOf({ topic: { channel, symbol, group } }: Held): string {
-  return topicName(channel, symbol, group);
 }

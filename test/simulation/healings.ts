@@ -23,6 +23,11 @@ export class Healings {
     private readonly fail: (what: string) => never,
   ) {}
 
+  /** Nothing was said that has not come, and nothing is to be said. */
+  get idle(): boolean {
+    return this.due.size === 0 && this.said.size === 0;
+  }
+
   /** The topic comes back, with a cursor or of a token. */
   expect(name: string): void {
     this.due.add(name);

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { BACKLOGGED, DROPPED, SENT } from '../../src/ports/socket.ts';
 import { Kernel, Random } from './kernel.ts';
+import { Life } from './life.ts';
 import { Link, type LinkOptions } from './link.ts';
 import { NaiveBook } from './oracle.ts';
 
@@ -152,6 +153,40 @@ describe('a link', () => {
     expect(link.send(Uint8Array.of(2))).toBe(DROPPED);
     await kernel.advance(5);
     expect(events).toEqual(['gone', 'arrive 1', 'closed 1001']);
+  });
+
+  test('vanishes with its node without a word to it, and its client hears so after a while', async () => {
+    const { kernel, link, events } = open();
+    link.send(Uint8Array.of(1));
+    link.vanish(9);
+    link.request(Uint8Array.of(7));
+    expect(link.send(Uint8Array.of(2))).toBe(DROPPED);
+    await kernel.advance(8.9);
+    expect(events).toEqual(['arrive 1']);
+    await kernel.advance(0.1);
+    expect(events).toEqual(['arrive 1', 'closed 0']);
+    expect(kernel.pending).toBe(0);
+  });
+});
+
+describe('a life', () => {
+  test('takes its timers, its turns and the answers that it waits for with it', async () => {
+    const kernel = new Kernel();
+    const life = new Life(kernel);
+    const ran: string[] = [];
+    life.after(1, () => ran.push('a timer'));
+    life.soon(() => ran.push('a turn'));
+    await kernel.advance(1);
+    expect(ran).toEqual(['a turn', 'a timer']);
+    life.after(1, () => ran.push('a late timer'));
+    life.soon(() => ran.push('a late turn'));
+    void life.hears(Promise.resolve()).then(() => ran.push('an answer'));
+    life.end();
+    life.after(1, () => ran.push('a timer of the dead'));
+    expect(kernel.pending).toBe(0);
+    kernel.promiseSettled();
+    await kernel.advance(5);
+    expect(ran).toEqual(['a turn', 'a timer']);
   });
 });
 

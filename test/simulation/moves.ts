@@ -2,7 +2,7 @@
 // or changed; races; deaths, drains; grants that change. The simulation asks it before each step, and for every return. Invariant: what
 // happens is drawn from the run's seed; there is always a node that takes clients in.
 
-import type { Grant, Identity } from '../../src/sessions/grant.ts';
+import { FULL_GRANT, type Grant, type Identity } from '../../src/sessions/grant.ts';
 import type { Return, SimulatedClient } from './client.ts';
 import { drawGrant, identityOf } from './identities.ts';
 import type { Kernel, Random } from './kernel.ts';
@@ -111,6 +111,21 @@ export class Moves {
     }
     events['brought a changed token'] += 1;
     return { bring, token: changed(own, random) };
+  }
+
+  /** Nobody is served more than is granted. */
+  check(): void {
+    for (const { name, served } of this.options.clients) {
+      const grant = served?.identity.grant ?? FULL_GRANT;
+      if (grant === FULL_GRANT) continue;
+      for (const { topic, asked } of served!.subscriptions.values()) {
+        const allowed = grant.subscribe(topic.channel, topic.symbol);
+        const isRaw = asked.mode === 'raw';
+        if (allowed === null || (isRaw ? !allowed.raw : asked.intervalMs < allowed.intervalMs)) {
+          throw new Error(`client ${name}: ${topic.name} is served faster than is granted, or at all`);
+        }
+      }
+    }
   }
 
   /** Waits until no node is about to stop. */

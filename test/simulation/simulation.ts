@@ -12,13 +12,15 @@ import { type Shape, SimulatedClient, shapeAsBefore } from './client.ts';
 import { identityOf, principalOf } from './identities.ts';
 import { Kernel, Random } from './kernel.ts';
 import type { Link, LinkOptions } from './link.ts';
+import { Listings } from './listings.ts';
 import { type Market, MemoryMarket } from './market.ts';
 import { Moves } from './moves.ts';
 import { type NodeLimits, SimulatedNode } from './node.ts';
 import { Oracle } from './oracle.ts';
 import { RedisMarket } from './redis-market.ts';
 import { SessionLedger, type SessionTimes } from './session-ledger.ts';
-import { define, type Planned, Venue, type VenueStyle } from './venue.ts';
+import { stylesOf } from './styles.ts';
+import { type Planned, Venue } from './venue.ts';
 import type { Active } from './witness.ts';
 
 const STEPS = 500;
@@ -27,8 +29,6 @@ const CLIENTS_MAX = 10;
 const GRACE_MS = 100;
 /** Share of runs with a book so long that answers go out in parts. */
 const LONG_BOOK_SHARE = 0.03;
-/** Levels a side of 14 bytes each: more than 16 KB in all. */
-const LONG_BOOK_LEVELS = 700;
 /** Share of book subscriptions whose levels are summed, and of how many ticks. */
 const GROUPED_SHARE = 0.2;
 const GROUPS = [2, 5];
@@ -65,6 +65,7 @@ class Simulation {
   private readonly ledger: SessionLedger;
   private readonly nodes: SimulatedNode[];
   private readonly moves: Moves;
+  private readonly listings: Listings;
   /** By what their holders say to show who they are. */
   private readonly identities = new Map<string, Identity>();
   /** Processes that were started. */
@@ -111,7 +112,7 @@ class Simulation {
     this.ledger = new SessionLedger(kernel, this.limits, () => this.market.sharing);
     this.sharesKeys = own.chance(0.5);
     this.nodes = NODES.map((_, i) => this.startNode(i));
-    this.venues = this.styles().map(
+    this.venues = stylesOf(random, this.longest).map(
       (style, i) => new Venue(style, new Random(seed, 200 + i), this.oracle, () => kernel.nowUs()),
     );
     this.clients = Array.from({ length: random.between(CLIENTS_MIN, CLIENTS_MAX) }, (_, i) => {
@@ -127,6 +128,7 @@ class Simulation {
         identity,
       );
     });
+    this.listings = new Listings({ random, market: this.market, events });
     this.moves = new Moves({
       ...{ kernel, ledger: this.ledger, nodes: this.nodes, clients: this.clients, identities: this.identities },
       random: new Random(seed, 501),
@@ -161,7 +163,7 @@ class Simulation {
     await this.settle();
     await this.empty();
     for (const { witness, counters } of this.clients) {
-      this.events['frames checked'] += witness.checks;
+      this.events['frames checked'] += witness.comparison.checks;
       for (const pace of witness.paces) if (pace !== 'other') this.events[`pace ${pace}`] += 1;
       for (const { ignored, merged, gapped } of counters) {
         this.events['frames ignored'] += ignored;
@@ -172,35 +174,6 @@ class Simulation {
     this.ledger.checkEnd();
     const nodes = [...this.moves.past, ...this.nodes];
     return branchesOf(nodes, this.events, this.market.redisBranches, this.ledger.events);
-  }
-
-  private styles(): VenueStyle[] {
-    const { random } = this;
-    const levelsMax = random.pick([3, 6, 12, 60]);
-    const counted = define({ symbol: 'CNT', priceScale: 2, sizeScale: 3, orderCounts: true });
-    const negative = define({
-      symbol: 'x.NEG-1',
-      priceScale: 1,
-      sizeScale: 0,
-      negativePrices: true,
-      tickSize: 5,
-      lotSize: 10,
-    });
-    const published = define({ symbol: 'PUB', priceScale: 0, sizeScale: 8, quoteSource: 'published' });
-    const wide = define({ symbol: 'WIDE', priceScale: 8, sizeScale: 8, tickSize: 1 });
-    return [
-      { instrument: counted, midTicks: 5_000, levelsMax, deepShare: 0.3, lots: lots(20, 1) },
-      { instrument: negative, midTicks: random.between(-10, 10), levelsMax, deepShare: 0.9, lots: lots(9, 1) },
-      { instrument: published, midTicks: 300, levelsMax: random.pick([2, 8]), deepShare: 0.3, lots: lots(20, 977) },
-      {
-        instrument: wide,
-        midTicks: 2 ** 34,
-        levelsMin: this.longest ? LONG_BOOK_LEVELS : 1,
-        levelsMax: this.longest ? LONG_BOOK_LEVELS + 200 : levelsMax,
-        deepShare: 0.3,
-        lots: lots(20, 2 ** 31 + 7),
-      },
-    ];
   }
 
   /** Books are published, clients connect; the first two want the same, and every depth is wanted by somebody. */
@@ -235,8 +208,8 @@ class Simulation {
     if (drawn < 877) return this.resync(client);
     if (drawn < 910) return this.reconnect(client);
     if (drawn < 925) return this.chat(client);
-    if (drawn < 935) return this.changeInstrument(venue);
-    if (drawn < 938) return this.list(venue);
+    if (drawn < 935) return this.listings.change(venue);
+    if (drawn < 938) return this.listings.list(venue);
     if (drawn < 941) return this.kernel.shiftWall(random.between(-5_000, 5_000));
     if (drawn < 955) return this.limit(client);
     if (drawn < 961) {
@@ -302,7 +275,7 @@ class Simulation {
 
   /** What a venue does by itself; one that was delisted or began anew mostly comes to its senses. */
   private async trade(venue: Venue): Promise<void> {
-    if (!venue.listed && this.random.chance(0.4)) this.list(venue);
+    if (!venue.listed && this.random.chance(0.4)) this.listings.list(venue);
     const { symbol } = venue;
     const lacking = this.oracle.now('book', symbol) === undefined || this.market.wantsSnapshot(symbol);
     const begins = lacking && this.random.chance(0.5);
@@ -396,46 +369,9 @@ class Simulation {
     client.connect(node, this.linkOptions(), { ...way, tampering, shapeOf });
   }
 
-  private changeInstrument(venue: Venue): void {
-    if (!venue.listed) return;
-    const { random } = this;
-    const { instrument } = venue;
-    const drawn = random.below(10);
-    if (drawn < 5) {
-      this.events['tick changes'] += 1;
-      return this.put(venue, { ...instrument, tickSize: random.pick([1, 2, 5]) });
-    }
-    if (drawn < 7) return this.put(venue, { ...instrument, priceScale: instrument.priceScale === 2 ? 1 : 2 });
-    if (drawn < 8) return this.put(venue, { ...instrument, sizeScale: (instrument.sizeScale + 1) % 9 });
-    if (drawn < 9) return this.put(venue, { ...instrument, orderCounts: !instrument.orderCounts });
-    const quoteSource = instrument.quoteSource === 'book' ? 'published' : 'book';
-    this.put(venue, { ...instrument, quoteSource });
-  }
-
-  private put(venue: Venue, instrument: Venue['instrument']): void {
-    const { instrument: before } = venue;
-    const renews =
-      before.priceScale !== instrument.priceScale ||
-      before.sizeScale !== instrument.sizeScale ||
-      before.orderCounts !== instrument.orderCounts;
-    if (renews) this.events['epochs renewed'] += 1;
-    venue.changeTo(instrument);
-    this.market.put(instrument, renews);
-  }
-
-  private list(venue: Venue): void {
-    if (venue.listed) {
-      this.events.delisted += 1;
-      this.market.delist(venue.symbol);
-    } else {
-      this.events['listed again'] += 1;
-      this.market.put(venue.instrument, false);
-    }
-    venue.listed = !venue.listed;
-  }
-
   private checkBounds(): void {
     this.ledger.check();
+    this.moves.check();
     for (const node of this.nodes) {
       if (node.mistakes.length > 0) throw node.mistakes[0];
       for (const connection of node.connections) {
@@ -524,11 +460,6 @@ class Simulation {
 /** From a life that ends while its client is away to one that outlives the run. */
 function drawTimes(random: Random): SessionTimes {
   return { resumeLifeMs: random.pick([300, 3_000, 60_000]), resumeRenewMs: random.pick([1_500, 10_000, 60_000]) };
-}
-
-/** A few sizes only: the oracle hashes slowly, and remembers what it has hashed. */
-function lots(count: number, step: number): number[] {
-  return Array.from({ length: count }, (_, i) => (i + 1) * step);
 }
 
 function isLongBook({ channel, symbol }: Active): boolean {

@@ -4,7 +4,6 @@
 
 import type { LocalBook } from '../../src/client/local-book.ts';
 import type { ClientStream, Held, StreamHandlers } from '../../src/client/stream.ts';
-import type { LadderLevel } from '../../src/market/ladder.ts';
 import {
   type AckFrame,
   type BookFrame,
@@ -25,18 +24,11 @@ import {
 } from '../../src/protocol/frames.ts';
 import type { Grant } from '../../src/sessions/grant.ts';
 import { groupedEpoch } from '../../src/topics/grouped-topic.ts';
+import { Comparison, nameOf, quoteAt, sameQuote } from './comparison.ts';
 import { Grants } from './grants.ts';
 import { Healings } from './healings.ts';
-import {
-  EMPTY_BOOK,
-  type History,
-  LIVE,
-  type NaiveBook,
-  type NaiveLevel,
-  NO_QUOTE,
-  type Oracle,
-  type UpdateChannel,
-} from './oracle.ts';
+import { EMPTY_BOOK, LIVE, NO_QUOTE, type Oracle, type UpdateChannel } from './oracle.ts';
+import { Requests } from './requests.ts';
 import type { SessionEvents } from './session-branches.ts';
 
 /** A subscription as the node acknowledged it. */
@@ -47,12 +39,6 @@ export interface Active {
   depth: number;
   intervalMs: number;
   mode: Mode;
-}
-
-/** What a request was about. */
-export interface Asked {
-  readonly channel: Channel;
-  readonly group: number;
 }
 
 /** What the client itself wants to know. */
@@ -80,27 +66,18 @@ interface Ledger {
   baseCount: number;
 }
 
-/** Books longer than this are compared level by level only now and then; their checksum always. */
-const ALWAYS_COMPARED_MAX = 200;
-const LONG_COMPARED_EVERY = 16;
-
 export class Witness {
   /** By name. */
   readonly active = new Map<string, Active>();
-  /** Requests that were not answered yet, in their order, with what acknowledgements don't repeat. */
-  readonly requests = new Map<number, Asked | 'resume' | 'auth' | null>();
-  /** Requests that the client made by itself, since what it held was wrong. */
-  private ownResyncs = 0;
+  readonly requests: Requests;
   /** The paces that the node has announced. */
   readonly paces: Pace[] = [];
-  /** Frames that were checked. */
-  checks = 0;
   /** By name, kept from one connection to the next, and by the topic ids of this one. */
   private ledgers = new Map<string, Ledger>();
   private readonly byTopic = new Map<number, Ledger>();
   /** Asked for on this connection, and not acknowledged yet. */
   private readonly pending = new Set<string>();
-  private longBooks = 0;
+  readonly comparison: Comparison;
   private readonly healings: Healings;
   private readonly grants: Grants;
   /** Topics for which the resume under way brings cursors. */
@@ -112,13 +89,15 @@ export class Witness {
     private readonly events: SessionEvents,
     private readonly listener: WitnessListener,
   ) {
+    this.requests = new Requests((what) => this.fail(what));
+    this.comparison = new Comparison(oracle, (what) => this.fail(what));
     this.healings = new Healings(events, (what) => this.fail(what));
     this.grants = new Grants(events, (what) => this.fail(what));
   }
 
   readonly handlers: StreamHandlers = {
     ack: (frame) => this.acknowledged(frame),
-    pong: ({ id }) => this.answered(id),
+    pong: ({ id }) => this.requests.answered(id),
     error: (frame) => this.refused(frame),
     token: (frame) => this.listener.token?.(frame),
     goodbye: (frame) => this.listener.goodbye?.(frame),
@@ -167,7 +146,7 @@ export class Witness {
 
   /** It comes back with a token, and with cursors for these topics. */
   resuming(id: number, brought: ReadonlySet<string>): void {
-    this.requests.set(id, 'resume');
+    this.requests.add(id, 'resume');
     this.brought = brought;
   }
 
@@ -192,7 +171,6 @@ export class Witness {
     this.pending.clear();
     this.requests.clear();
     this.healings.clear();
-    this.ownResyncs = 0;
   }
 
   /** A subscription is asked for that there is not yet: from what is held, or from nothing. */
@@ -228,7 +206,7 @@ export class Witness {
       if (shown !== depth && !this.grants.changed)
         this.fail(`${nameOf(held)}: depth ${shown} at the end, not ${depth}`);
       const naive = group === 0 ? newest.newestBook : newest.newestBook.grouped(tickSize);
-      this.compareBook(held, held.book!, naive, shown, true);
+      this.comparison.compareBook(held, held.book!, naive, shown, true);
     } else if (channel === 'quote' && !sameQuote(held.quote!, quoteAt(newest, newest.newestSeq)!)) {
       this.fail(`${nameOf(held)}: not the newest quote at the end`);
     }
@@ -244,12 +222,12 @@ export class Witness {
     const { epoch } = held.topic;
     if (held.topic.group === undefined && this.oracle.isSplit(epoch)) {
       this.ledger(held).fresh = true;
-      this.ownResyncs += 1;
+      this.requests.ownResyncs += 1;
     } else this.fail(`${nameOf(held)}: the client found a ${reason} by itself`);
   }
 
   private acknowledged({ id, op, accepted, refused }: AckFrame): void {
-    const asked = this.answered(id);
+    const asked = this.requests.answered(id);
     if (asked === null) return;
     for (const { symbol, code } of refused) {
       if (code === 'not-entitled' && this.grants.limited) this.events['topics refused for want of a grant'] += 1;
@@ -291,23 +269,10 @@ export class Witness {
   }
 
   private refused({ id, code, message }: ErrorFrame): void {
-    const asked = id === null ? undefined : this.requests.get(id);
+    const asked = id === null ? undefined : this.requests.find(id);
     if (asked !== 'resume') return this.fail(`an error: ${code} ${message}`);
-    this.answered(id!);
+    this.requests.answered(id!);
     this.listener.notResumed();
-  }
-
-  /** Every request is answered once, in order. */
-  private answered(id: number): Asked | 'resume' | 'auth' | null {
-    if (this.ownResyncs > 0 && !this.requests.has(id)) {
-      this.ownResyncs -= 1;
-      return null;
-    }
-    const [next] = this.requests.keys();
-    if (next !== id) this.fail(`request ${id} was answered, ${next} was next`);
-    const asked = this.requests.get(id) ?? null;
-    this.requests.delete(id);
-    return asked;
   }
 
   private subscribed(key: string, wanted: Active): void {
@@ -345,20 +310,20 @@ export class Witness {
 
   private book(held: Held, book: LocalBook, frame: BookFrame): void {
     this.heard(held, frame, frame.depth);
-    const history = this.historyOf(held, 'book', frame);
+    const history = this.comparison.historyOf(held, 'book', frame);
     const { group = 0, tickSize } = held.topic;
     const whole = history === undefined ? EMPTY_BOOK : history.books[frame.seq]!;
     const naive = group === 0 ? whole : whole.grouped(tickSize);
     if (frame.checksum !== naive.checksum(frame.depth)) {
       this.fail(`${nameOf(held)}: checksum ${frame.checksum} at seq ${frame.seq} depth ${frame.depth}`);
     }
-    this.compareBook(held, book, naive, frame.depth, false);
+    this.comparison.compareBook(held, book, naive, frame.depth, false);
     this.stepTo(held, frame, (seq) => seq);
   }
 
   private quote(held: Held, frame: QuoteFrame): void {
     this.heard(held, frame, 0);
-    const history = this.historyOf(held, null, frame);
+    const history = this.comparison.historyOf(held, null, frame);
     const quote = history === undefined ? NO_QUOTE : quoteAt(history, frame.seq);
     if (quote === undefined || !sameQuote(frame, quote)) {
       this.fail(`${nameOf(held)}: quote at seq ${frame.seq} is ${JSON.stringify(frame)}, not ${JSON.stringify(quote)}`);
@@ -375,7 +340,7 @@ export class Witness {
 
   private status(held: Held, frame: StatusFrame): void {
     this.heard(held, frame, 0);
-    const history = this.historyOf(held, 'status', frame);
+    const history = this.comparison.historyOf(held, 'status', frame);
     const { status, reason } = history === undefined ? LIVE : history.statuses[frame.seq]!;
     if (frame.status !== status || frame.reason !== reason)
       this.fail(`${nameOf(held)}: ${frame.status} at ${frame.seq}`);
@@ -385,7 +350,7 @@ export class Witness {
   private trade(held: Held, frame: TradeFrame): void {
     this.heard(held, frame, 0);
     const ledger = this.ledger(held);
-    const trade = this.historyOf(held, 'trade', frame)?.trades[frame.seq] ?? null;
+    const trade = this.comparison.historyOf(held, 'trade', frame)?.trades[frame.seq] ?? null;
     if (trade === null) return this.fail(`${nameOf(held)}: a trade at seq ${frame.seq} that never was`);
     const { id, tradeKind, side, price, size } = trade;
     const same = frame.id === (id ?? frame.seq) && frame.kind === tradeKind && frame.side === side;
@@ -417,7 +382,7 @@ export class Witness {
   }
 
   private heard(held: Held, { fromSeq }: Stamp, depth: number): void {
-    this.healings.data(nameOf(held), fromSeq === 0);
+    if (!this.healings.idle) this.healings.data(nameOf(held), fromSeq === 0);
     this.grants.data(held, depth);
   }
 
@@ -466,72 +431,11 @@ export class Witness {
     return ledger;
   }
 
-  /** The history of the frame's epoch, after its stamps were checked; undefined where nothing was ever published. */
-  private historyOf(held: Held, channel: string | null, frame: Stamp): History | undefined {
-    this.checks += 1;
-    const { epoch, symbol, group = 0, tickSize } = held.topic;
-    const { oracle } = this;
-    const history =
-      group === 0 ? oracle.history(epoch, frame) : oracle.historyOfBuckets(symbol, epoch, tickSize, frame);
-    const stamps = history?.stamps[frame.seq];
-    const scales = `${held.topic.priceScale}.${held.topic.sizeScale}`;
-    const known = history !== undefined && history.scales !== '' && !oracle.wentBack.has(history.epoch);
-    if (known && history.scales !== scales) {
-      this.fail(`${nameOf(held)}: scales ${scales} where the numbers are of ${history.scales}`);
-    }
-    if (history !== undefined && history.symbol !== held.topic.symbol) this.fail(`${nameOf(held)}: a foreign epoch`);
-    if (history !== undefined && channel !== null && history.channel !== channel) {
-      this.fail(`${nameOf(held)}: an epoch of ${history.channel}`);
-    }
-    if (stamps === undefined) {
-      if (frame.seq > 0) this.fail(`${nameOf(held)}: seq ${frame.seq} was never published`);
-    } else if (stamps.exchangeUs !== frame.exchangeUs || stamps.publishUs !== frame.publishUs) {
-      this.fail(`${nameOf(held)}: stamps of another update at seq ${frame.seq}`);
-    }
-    return history;
-  }
-
-  private compareBook(held: Held, book: LocalBook, naive: NaiveBook, depth: number, always: boolean): void {
-    if (book.checksum !== naive.checksum(depth)) this.fail(`${nameOf(held)}: the book differs at seq ${held.seq}`);
-    const long = book.bids.length + book.asks.length > ALWAYS_COMPARED_MAX;
-    if (long && !always && ++this.longBooks % LONG_COMPARED_EVERY !== 0) return;
-    const counts = held.topic.stride === 3;
-    if (!sameSide(book.bids, naive.bids, depth, counts) || !sameSide(book.asks, naive.asks, depth, counts)) {
-      this.fail(`${nameOf(held)}: the book's levels differ at seq ${held.seq} depth ${depth}`);
-    }
-  }
-
   private fail(what: string): never {
     throw new Error(`client ${this.name}, ${what}`);
   }
 }
 
-export function nameOf({ topic }: Held): string {
-  return topicName(topic.channel, topic.symbol, topic.group);
-}
-
 function countOf({ counters }: Held): number {
   return counters.delivered + counters.merged + counters.gapped + counters.covered;
-}
-
-function quoteAt(history: History, seq: number): Pick<QuoteFrame, QuoteField> | undefined {
-  return history.channel === 'book' ? history.derivedQuote(seq) : history.quotes[seq];
-}
-
-type QuoteField = 'bidPrice' | 'bidSize' | 'askPrice' | 'askSize';
-
-function sameQuote(a: Pick<QuoteFrame, QuoteField>, b: Pick<QuoteFrame, QuoteField>): boolean {
-  return a.bidPrice === b.bidPrice && a.bidSize === b.bidSize && a.askPrice === b.askPrice && a.askSize === b.askSize;
-}
-
-/** The client's side, best last, against the oracle's, best first. */
-function sameSide(held: readonly LadderLevel[], naive: readonly NaiveLevel[], depth: number, counts: boolean): boolean {
-  const shown = depth === 0 ? naive.length : Math.min(depth, naive.length);
-  if (held.length !== shown) return false;
-  for (let i = 0; i < shown; i++) {
-    const a = held[shown - 1 - i]!;
-    const b = naive[i]!;
-    if (a.price !== b.price || a.size !== b.size || a.count !== (counts ? b.count : 0)) return false;
-  }
-  return true;
 }
