@@ -89,6 +89,8 @@ export class Link {
     while (!signal.aborted) {
       const shown = shownOf(credential);
       const link = await Link.open(url, handlers, shown);
+      // A gateway that wants to know who asks waits for a first message; any other than that shows that it never comes.
+      if (shown === undefined) link.stream.ping();
       const outcome = await Promise.race([link.welcomed, link.ended, link.overdue(), aborted(signal)]);
       if (outcome === true && !signal.aborted) return link;
       link.close();

@@ -22,17 +22,31 @@ const AGED_MS = 1_000;
 
 interface Column {
   readonly heading: string;
-  /** The address takes what the others leave. */
+  /** 0: it shares what the others leave. */
   readonly width: number;
   readonly side: 'left' | 'right';
   readonly text: (facts: ConnectionFacts) => string;
   readonly style?: (facts: ConnectionFacts) => Style;
+  /** Left out of terminals that have no room for all. */
+  readonly spare?: true;
 }
 
-/** Together with an address of 15 characters, 80 wide. What each of them means stands in the command's help. */
+const ADDRESS: Column = { heading: 'ADDRESS', width: 0, side: 'left', text: ({ address }) => shortAddress(address) };
+const WHO: Column = {
+  heading: 'WHO',
+  width: 0,
+  side: 'left',
+  text: ({ principal }) => principal,
+  style: ({ principal }) => (NOBODY.includes(principal) ? 'dim' : 'plain'),
+};
+/** Those who have not said who they are. */
+const NOBODY: readonly string[] = ['anonymous', 'local'];
+
+/** Without those to spare, 80 wide with an address of 15 characters. What each means stands in the command's help. */
 const COLUMNS: readonly Column[] = [
   { heading: 'ID', width: ID_SHOWN, side: 'left', text: ({ id }) => id.slice(0, ID_SHOWN) },
-  { heading: 'ADDRESS', width: 0, side: 'left', text: ({ address }) => shortAddress(address) },
+  ADDRESS,
+  WHO,
   {
     heading: 'PACE',
     width: 9,
@@ -48,7 +62,7 @@ const COLUMNS: readonly Column[] = [
     text: ({ ageMs }) => (ageMs === 0 ? '0' : shortDuration(ageMs)),
     style: ({ ageMs }) => (ageMs < AGED_MS ? 'plain' : 'ask'),
   },
-  { heading: 'WINDOW', width: 6, side: 'right', text: ({ windowBytes }) => shortCount(windowBytes) },
+  { heading: 'WINDOW', width: 6, side: 'right', text: ({ windowBytes }) => shortCount(windowBytes), spare: true },
   { heading: 'UNANS', width: 5, side: 'right', text: ({ unansweredBytes }) => shortCount(unansweredBytes) },
   {
     heading: 'RTT',
@@ -67,8 +81,13 @@ const COLUMNS: readonly Column[] = [
   },
 ];
 const ADDRESS_MIN = 9;
+/** IPv4 in full. */
+const ADDRESS_USUAL = 15;
 /** IPv6 in full. */
 const ADDRESS_MAX = 39;
+const WHO_MIN = 5;
+/** Terminals from here on show all columns. */
+export const COLUMNS_ALL = widthOf(COLUMNS) + ADDRESS_USUAL + WHO_MIN;
 
 /** The whole table, lines separated by line feeds. `keys` tells how it is left, where there are keys. */
 export function renderTop(
@@ -80,12 +99,12 @@ export function renderTop(
   const room = Math.max(0, size.rows - HEAD_ROWS);
   const cut = connections.length > room || connections.length < total;
   const shown = connections.slice(0, cut ? Math.max(0, room - 1) : room);
-  const widths = COLUMNS.map(({ width }) => width || addressWidth(size.columns));
+  const places = placesOf(shown, size.columns);
   const lines = [
     ...totals(state, size.columns, keys),
     [],
-    COLUMNS.map((column, place) => cellOf(column.heading, column, widths[place]!, 'dim')),
-    ...shown.map((facts) => rowOf(facts, widths)),
+    places.map((place) => cellOf(place.column.heading, place, 'dim')),
+    ...shown.map((facts) => places.map((place) => rowCell(facts, place))),
     ...(cut ? [cutLine(shown.length, state.list)] : []),
     ...(total === 0 ? [[{ text: 'nobody is connected', style: 'dim' } as const]] : []),
   ];
@@ -95,9 +114,29 @@ export function renderTop(
     .join('\n');
 }
 
-function addressWidth(columns: number): number {
-  const others = COLUMNS.reduce((sum, { width }) => sum + width + 1, -1);
-  return Math.max(ADDRESS_MIN, Math.min(ADDRESS_MAX, columns - others));
+/** A column, and how wide it is here. */
+interface Place {
+  readonly column: Column;
+  readonly width: number;
+}
+
+/** Addresses come first; who it is gets what they leave, down to a few letters. */
+function placesOf(shown: readonly ConnectionFacts[], columns: number): Place[] {
+  const present = columns >= COLUMNS_ALL ? COLUMNS : COLUMNS.filter(({ spare }) => spare !== true);
+  const room = columns - widthOf(present);
+  const longest = (column: Column): number => Math.max(0, ...shown.map((facts) => column.text(facts).length));
+  const address = Math.min(ADDRESS_MAX, Math.max(ADDRESS_MIN, longest(ADDRESS)));
+  const who = Math.max(WHO_MIN, Math.min(longest(WHO), room - address));
+  const shared = new Map([
+    [WHO, who],
+    [ADDRESS, Math.max(ADDRESS_MIN, Math.min(ADDRESS_MAX, room - who))],
+  ]);
+  return present.map((column) => ({ column, width: shared.get(column) ?? column.width }));
+}
+
+/** With the blanks between them. */
+function widthOf(columns: readonly Column[]): number {
+  return columns.reduce((sum, { width }) => sum + width + 1, -1);
 }
 
 function totals({ url, busy, list }: TopState, columns: number, keys: boolean): Line[] {
@@ -125,14 +164,13 @@ function joined(cells: readonly Cell[]): Line {
   return cells.flatMap((cell, place): Cell[] => (place === 0 ? [cell] : [{ text: '  ', style: 'plain' }, cell]));
 }
 
-function rowOf(facts: ConnectionFacts, widths: readonly number[]): Line {
-  return COLUMNS.map((column, place) =>
-    cellOf(column.text(facts), column, widths[place]!, column.style?.(facts) ?? 'plain'),
-  );
+function rowCell(facts: ConnectionFacts, place: Place): Cell {
+  const { text, style } = place.column;
+  return cellOf(text(facts), place, style?.(facts) ?? 'plain');
 }
 
 /** One column of a line, with the blank that keeps it from the one before. */
-function cellOf(text: string, column: Column, width: number, style: Style): Cell {
+function cellOf(text: string, { column, width }: Place, style: Style): Cell {
   const cut = text.slice(0, width);
   const padded = column.side === 'left' ? cut.padEnd(width) : cut.padStart(width);
   return { text: column === COLUMNS[0] ? padded : ` ${padded}`, style };

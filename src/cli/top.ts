@@ -12,13 +12,13 @@ import { environmentHelp, examplesHelp } from './guide.ts';
 import { onInterrupt } from './interrupt.ts';
 import type { ScreenSize } from './ladder-view.ts';
 import { Screen } from './screen.ts';
-import { renderTop, type TopState } from './top-view.ts';
+import { COLUMNS_ALL, renderTop, type TopState } from './top-view.ts';
 
 const INTERVAL_MS = 1_000;
 const INTERVAL_MS_MIN = 100;
 const INTERVAL_MS_MAX = 3_600_000;
 /** Of a table that goes to no terminal. */
-const COLUMNS = 80;
+const COLUMNS = 100;
 
 const { adminPort } = SETTINGS;
 
@@ -29,11 +29,13 @@ const ENVIRONMENT = [
 
 const LEGEND = `
 Columns:
+  WHO     who it is, its principal, cut to fit; anonymous and local have not
+          said. In full: --json
   PACE    how it is served: real-time, conflated, slower or top; the number is
           the highest priority that is reduced so
   RATE    bytes sent in the last second
   AGE     how long it has waited for what is due, or a ping for its answer
-  WINDOW  bytes that may be on their way to it
+  WINDOW  bytes that may be on their way to it; from ${COLUMNS_ALL} columns on
   UNANS   bytes on their way that it has not answered for
   RTT     round trip of the last ping
   QUEUE   bytes that wait in the gateway

@@ -218,6 +218,9 @@ class Watch {
     const needed = channel === 'book' && this.options.raw === true;
     if (refused.code === 'not-entitled' && !needed) return this.deny(channel);
     this.asked.clear();
+    if (needed && refused.code === 'not-entitled') {
+      return this.failed(`the gateway refused: ${refusalSentence(refused)} Or leave out --raw.`);
+    }
     if (refused.code === 'unknown-symbol' || refused.code === 'bad-symbol') void this.unlisted(refused);
     else this.failed(`the gateway refused: ${refusalSentence(refused)}`);
   }

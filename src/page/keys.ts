@@ -24,7 +24,8 @@ export class Keys {
     if (!this.on.checked || this.dialog.open || event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
     const { target } = event;
     const writes =
-      target instanceof HTMLSelectElement || (target instanceof HTMLInputElement && target.type === 'search');
+      target instanceof HTMLSelectElement ||
+      (target instanceof HTMLInputElement && ['search', 'password'].includes(target.type));
     if (writes) return;
     if (event.key === '?') return this.show();
     const action = this.actions[event.key.toLowerCase()];

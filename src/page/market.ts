@@ -55,9 +55,8 @@ export class Market {
 
   /** Subscriptions that are held now. */
   get lines(): number {
-    let lines = this.book === null ? 0 : 1;
-    for (const { feed } of this.bySymbol.values()) if (feed !== null) lines += 2;
-    return lines;
+    const all = [...this.bySymbol.values()].flatMap(({ feed }) => (feed === null ? [] : [feed.quote, feed.trades]));
+    return [this.book, ...all].filter((each) => each?.closed === false).length;
   }
 
   /** @returns whether it is news: a symbol that was not known, or that is gone. */
@@ -159,6 +158,12 @@ export class Market {
     trades.on('trade', (trade) => take(listing, trade));
     return { quote, trades };
   }
+}
+
+/** Whether it was refused, or taken back, since this client may not have it; of what is listed nothing else ends. */
+export function isDenied(subscription: Pick<QuoteSubscription, 'error'> | null | undefined): boolean {
+  const code = subscription?.error?.code;
+  return code === 'not-entitled' || code === 'ended';
 }
 
 function take(listing: Listing, trade: Trade): void {

@@ -2,7 +2,9 @@
 // Invariant: everything that arrives is kept by the client and the market; panels only look at it, in animation frames.
 
 import { connect, type Depth, type PaceEvent, type StateEvent, type Trade } from '../client/index.ts';
+import { AccountPanel, keptCredential } from './account-panel.ts';
 import { Drawing, element, Slot } from './drawing.ts';
+import { EntitledPanel } from './entitled-panel.ts';
 import { Keys } from './keys.ts';
 import { LadderPanel } from './ladder-panel.ts';
 import { LinkPanel } from './link-panel.ts';
@@ -21,11 +23,20 @@ const NO_TRADES: readonly Trade[] = [];
 /** Whether all that was listed when the page came is known: what comes later is news. */
 let listed = false;
 
-const client = connect(`${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}/v1/stream`);
+const credential = keptCredential();
+const client = connect(
+  `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}/v1/stream`,
+  credential === undefined ? {} : { credential },
+);
 const log = new LogPanel();
 const ladder = new LadderPanel();
 const tape = new TapePanel();
 const health = Slot.of('health');
+const account = new AccountPanel(client);
+const entitled = new EntitledPanel();
+/** Levels that a person wants to see, and rows that there are for them. */
+let levels: Depth = 10;
+let rows = 0;
 const story = new Story(client, log, () => market.lines);
 const market: Market = new Market(
   client,
@@ -50,12 +61,16 @@ const link = new LinkPanel({
 });
 const drawing = new Drawing((nowMs) => {
   const book = market.book?.current ?? null;
+  lay(market.book?.inForce?.depth ?? 0);
+  entitled.draw(market, levels);
+  account.draw();
   ladder.draw(market.chosen?.symbol ?? '', book, nowMs);
   tape.draw(market.chosen?.trades ?? NO_TRADES, nowMs);
   watch.draw(nowMs);
   link.draw(client, nowMs);
   const status = book === null ? null : (book.health?.status ?? 'live');
-  health.set(status === null ? 'no data yet' : `market ${status}`);
+  if (client.state === 'closed') health.set('not connected');
+  else health.set(status === null ? 'no data yet' : `market ${status}`);
   health.mark('data-level', status === null || status === 'live' ? null : 'warn');
 });
 
@@ -103,9 +118,16 @@ async function ask(): Promise<void> {
 }
 
 function deepen(): void {
-  const levels = Number(depth.value) as Depth;
-  ladder.resize(levels);
+  levels = Number(depth.value) as Depth;
   market.deepen(levels);
+}
+
+/** As many rows as are wanted, and not more than this client gets; 0: all. */
+function lay(granted: number): void {
+  const wanted = granted === 0 ? levels : Math.min(levels, granted);
+  if (wanted === rows) return;
+  rows = wanted;
+  ladder.resize(rows);
 }
 
 function showState({ state }: StateEvent): void {

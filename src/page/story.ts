@@ -2,14 +2,27 @@
 // The page makes one and tells it what a person has asked for. Invariant: it says that something healed only when a frame has
 // proved it, and by what that frame was.
 
-import type { BookState, BookSubscription, Client, HealEvent, StateEvent } from '../client/index.ts';
+import type { BookState, BookSubscription, Client, HealEvent, HealedEvent, StateEvent } from '../client/index.ts';
 import type { LogPanel } from './log-panel.ts';
-import { counted, paced, reconnected, recovered, stalling, throttled } from './words.ts';
+import {
+  answered,
+  counted,
+  type Denied,
+  denied,
+  leaving,
+  paced,
+  reconnected,
+  recovered,
+  stalling,
+  throttled,
+} from './words.ts';
 
 /** A silence of this share of what was asked for is the stall; frames that were already under way come earlier. */
 const STALL_SHARE = 0.8;
 /** How long the story waits for the last subscription to say how it healed. */
 const HEALING_MS = 3_000;
+/** What may not be had is told together: the page asks for much at once. */
+const DENIED_MS = 300;
 
 /** A stall that was asked for, and the book that will show how it ended. */
 interface Stall {
@@ -27,6 +40,11 @@ export class Story {
   private lostLines = 0;
   private healed: HealEvent[] = [];
   private healing: ReturnType<typeof setTimeout> | undefined;
+  private answers: HealedEvent[] = [];
+  /** The gateway has said goodbye: the next connection takes over from one that still stands. */
+  private moving = false;
+  private readonly denied = new Map<string, Denied>();
+  private untold: Denied[] = [];
 
   constructor(
     private readonly client: Client,
@@ -36,6 +54,11 @@ export class Story {
   ) {
     client.on('state', (event) => this.turned(event));
     client.on('heal', (event) => this.healedOne(event));
+    client.on('healed', (event) => this.answered(event));
+    client.on('goodbye', ({ reconnectMs }) => {
+      this.moving = true;
+      log.add(leaving(reconnectMs));
+    });
     client.on('pace', ({ pace, reason }) => log.add(paced(pace, reason), pace === 'real-time' ? 'good' : 'plain'));
     client.on('gap', ({ symbol, channel, firstSeq, lastSeq, reason }) =>
       log.add(`${symbol}, ${channel}: ${counted(lastSeq - firstSeq + 1, 'update')} did not come (${reason}).`, 'bad'),
@@ -50,7 +73,10 @@ export class Story {
       if (channel === 'book' && symbol === this.book?.symbol) this.fresh = true;
       if (reason !== 'subscribed') log.add(`${symbol}, ${channel}: begins anew (${reason}).`);
     });
-    client.on('error', ({ error, symbol }) => {
+    client.on('error', ({ error, symbol, channel }) => {
+      if (symbol !== undefined && channel !== undefined && error.code === 'not-entitled') {
+        return this.withheld({ channel, symbol });
+      }
       // That a symbol is gone is told once, not for each of its subscriptions.
       if (error.code === 'ended') return;
       log.add(`${symbol === undefined ? '' : `${symbol}: `}${error.message} ${error.action}`, 'bad');
@@ -122,19 +148,51 @@ export class Story {
     this.stall = null;
   }
 
+  /** Each is told once, however often the page asks. */
+  private withheld(what: Denied): void {
+    const name = `${what.channel}:${what.symbol}`;
+    if (this.denied.has(name)) return;
+    this.denied.set(name, what);
+    this.untold.push(what);
+    if (this.untold.length > 1) return;
+    setTimeout(() => {
+      this.log.add(denied(this.untold));
+      this.untold = [];
+    }, DENIED_MS);
+  }
+
   private turned({ state, endpoint, reason }: StateEvent): void {
+    if (state === 'closed') this.log.add('The connection is over; this page does not come back by itself.', 'bad');
+    if (state === 'open' && this.moving) {
+      this.moving = false;
+      if (this.lostAtMs === null) this.begin();
+    }
     if (state === 'waiting' && this.lostAtMs === null) {
       // The stall went with its connection.
       this.endStall();
-      this.endHealing();
-      this.lostAtMs = performance.now();
-      this.lostLines = this.held();
+      this.begin();
       this.log.add(`The connection is gone (${reason ?? 'no reason given'}). Coming back.`);
     }
-    if (state === 'closed') this.log.add(`Closed for good: ${reason ?? 'no reason given'}`, 'bad');
     if (state !== 'open') return;
     if (this.lostAtMs === null) this.log.add(`Connected to ${endpoint}.`);
-    else this.healing = setTimeout(() => this.endHealing(), HEALING_MS);
+    else this.healSoon();
+  }
+
+  /** A connection is over: from here on healing is counted. */
+  private begin(): void {
+    this.endHealing();
+    this.lostAtMs = performance.now();
+    this.lostLines = this.held();
+  }
+
+  private healSoon(): void {
+    clearTimeout(this.healing);
+    this.healing = setTimeout(() => this.endHealing(), HEALING_MS);
+  }
+
+  private answered(event: HealedEvent): void {
+    this.answers.push(event);
+    if (this.answers.length === 1) this.healSoon();
   }
 
   private healedOne(event: HealEvent): void {
@@ -144,9 +202,11 @@ export class Story {
 
   private endHealing(): void {
     clearTimeout(this.healing);
-    const { healed, lostAtMs } = this;
+    const { healed, lostAtMs, answers } = this;
     this.healed = [];
+    this.answers = [];
     this.lostAtMs = null;
+    if (answers.length > 0) this.log.add(answered(answers));
     if (lostAtMs === null || healed.length === 0) return;
     const awayMs = Math.max(...healed.map(({ tookMs }) => tookMs));
     this.log.add(reconnected(awayMs, healed), 'good');

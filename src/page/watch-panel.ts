@@ -3,8 +3,8 @@
 
 import { formatDecimal } from '../client/index.ts';
 import { append, element, Marks, Slot } from './drawing.ts';
-import type { Listing } from './market.ts';
-import { counted, moved } from './words.ts';
+import { isDenied, type Listing } from './market.ts';
+import { counted, moved, NOT_ALLOWED } from './words.ts';
 
 /** More are found with the filter. */
 const ROWS_MAX = 60;
@@ -150,11 +150,12 @@ function makeRow(list: HTMLElement, listing: Listing, index: number): Row {
 
 function drawRow({ listing, line, last, change, spread }: Row): void {
   const { priceScale, firstPrice, lastPrice, feed, samples } = listing;
-  last.set(lastPrice === null ? '–' : formatDecimal(lastPrice, priceScale));
+  const none = (denied: boolean): string => (denied ? NOT_ALLOWED : '–');
+  last.set(lastPrice === null ? none(isDenied(feed?.trades)) : formatDecimal(lastPrice, priceScale));
   drawChange(change, firstPrice, lastPrice, priceScale);
   const quote = feed?.quote.current ?? null;
   const both = quote !== null && quote.bidPrice !== null && quote.askPrice !== null;
-  spread.set(both ? formatDecimal(quote.askPrice! - quote.bidPrice!, quote.priceScale) : '–');
+  spread.set(both ? formatDecimal(quote.askPrice! - quote.bidPrice!, quote.priceScale) : none(isDenied(feed?.quote)));
   line.mark('points', pointsOf(samples));
 }
 

@@ -99,6 +99,81 @@ export function throttled(bytesMax: number): string {
   return bytesMax === 0 ? 'The throttle is off.' : `Throttled to ${bytesMax / 1_000} KB a second, at this page's wish.`;
 }
 
+/** In the place of a figure that this client may not have. */
+export const NOT_ALLOWED = '⊘';
+
+const CHANNELS: Readonly<Record<string, string>> = {
+  book: 'books',
+  quote: 'quotes',
+  trade: 'trades',
+  status: 'statuses',
+};
+
+/** Something that was asked for and may not be had. */
+export interface Denied {
+  readonly channel: string;
+  readonly symbol: string;
+}
+
+export function denied(all: readonly Denied[]): string {
+  const channels = [...new Set(all.map(({ channel }) => channel))];
+  const parts = channels.map((channel) => {
+    const symbols = all.filter((each) => each.channel === channel).map(({ symbol }) => symbol);
+    return `${CHANNELS[channel] ?? channel} of ${symbols.length === 1 ? symbols[0] : counted(symbols.length, 'symbol')}`;
+  });
+  return `Not allowed to this client: ${parts.join(', ')}. The page goes on without.`;
+}
+
+/** What a book has less of than was asked for; empty where it has all of it. */
+export function withheld({ levels, intervalMs }: { levels: number | null; intervalMs: number }): string {
+  const parts = [
+    ...(levels === null ? [] : [counted(levels, 'level')]),
+    ...(intervalMs === 0 ? [] : [intervalMs === 1_000 ? 'once a second' : `every ${intervalMs / 1_000} s`]),
+  ];
+  return parts.length === 0 ? '' : `As much as this client may have: ${parts.join(', ')}.`;
+}
+
+/** Why the gateway does not serve this page, for whoever is at it. */
+export function turnedAway({ code, message }: { readonly code: string; readonly message: string }): string {
+  return code === 'unauthenticated' ? 'This gateway wants to know who connects.' : message;
+}
+
+/** How the gateway says that it answers a topic where the client stood. */
+export interface Answered {
+  readonly how: 'replayed' | 'diffed' | 'snapshot' | 'other';
+  readonly why: string;
+}
+
+const ANSWERS = {
+  replayed: 'by every update missed',
+  diffed: 'by the difference',
+  snapshot: 'anew',
+  other: 'in another way',
+} as const;
+const WHY: Readonly<Record<string, string>> = {
+  none: 'nothing was held',
+  horizon: 'too long ago',
+  epoch: 'the market has begun anew',
+  future: 'this gateway knows less',
+  gap: 'something was lost on the way',
+  requested: 'as asked for',
+  other: 'for another reason',
+};
+
+export function answered(all: readonly Answered[]): string {
+  const parts = Object.entries(ANSWERS).flatMap(([how, words]) => {
+    const those = all.filter((each) => each.how === how);
+    if (those.length === 0) return [];
+    const reasons = [...new Set(those.flatMap(({ why }) => WHY[why] ?? []))];
+    return [`${those.length} ${words}${reasons.length === 0 ? '' : ` (${reasons.join(', ')})`}`];
+  });
+  return `The gateway continues ${counted(all.length, 'subscription')}: ${parts.join(', ')}.`;
+}
+
+export function leaving(reconnectMs: number): string {
+  return `The gateway is about to stop. The page moves to another connection in ${seconds(reconnectMs)}, and misses nothing.`;
+}
+
 const PACE = {
   'real-time': 'real time',
   conflated: 'conflated',

@@ -8,7 +8,7 @@ import { Ingest } from '../../src/feeds/ingest.ts';
 import { SyntheticMarket } from '../../src/feeds/synthetic.ts';
 import { syntheticSymbols } from '../../src/feeds/synthetic-symbols.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
-import { readSettings } from '../../src/settings/settings.ts';
+import { readSettings, type Settings } from '../../src/settings/settings.ts';
 
 export interface Demo {
   readonly gateway: Gateway;
@@ -17,8 +17,8 @@ export interface Demo {
   publish(event: FeedEvent): Promise<void>;
 }
 
-export async function startDemo(): Promise<Demo> {
-  const gateway = new Gateway(readSettings({ port: 0, adminPort: 0 }, {}), pino({ level: 'silent' }));
+export async function startDemo(overrides: Partial<Settings> = {}): Promise<Demo> {
+  const gateway = new Gateway(readSettings({ port: 0, adminPort: 0, ...overrides }, {}), pino({ level: 'silent' }));
   gateway.start();
   let running = true;
   onTestFinished(() => {

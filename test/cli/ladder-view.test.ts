@@ -54,6 +54,15 @@ describe('the ladder', () => {
     );
   });
 
+  test('says what this client may not have, and keeps no room for trades that never come', () => {
+    const shown = lines({ ...MARKET, denied: ['trade'], trades: [] }, 80, 24);
+    expect(shown.at(-1)).toMatch(/^ checksums 99 ok {3}not allowed: trades {3}latency 420 µs/);
+    expect(shown.join('\n')).not.toMatch(/no trades yet|│/);
+    const blind = lines({ ...MARKET, denied: ['book'], bids: [], asks: [], seq: 0 }, 80, 24);
+    expect(blind.join('\n')).toMatch(/the book is not allowed to this client/);
+    expect(blind.join('\n')).not.toMatch(/waiting for the book/);
+  });
+
   test('puts the trades below where they don’t fit beside', () => {
     const shown = lines(MARKET, 40, 16);
     expect(shown.slice(-5)).toEqual([

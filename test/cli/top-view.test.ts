@@ -29,6 +29,7 @@ const SLOW: ConnectionFacts = {
   ...CALM,
   id: 'bbbbbb7890abcdef',
   address: '192.168.100.200',
+  principal: 'desk-of-alice',
   bytesPerSec: 1_960,
   ageMs: 3_299,
   roundTripMs: 412.7,
@@ -65,7 +66,7 @@ function lines(state: TopState, columns: number, rows: number, keys = true): str
 
 /** The cells of a connection's row. */
 function cellsOf(facts: ConnectionFacts): string[] {
-  return lines({ ...STATE, list: listOf([facts]) }, 80, 24)
+  return lines({ ...STATE, list: listOf([facts]) }, 100, 24)
     .at(-1)!
     .split(/ +/);
 }
@@ -76,11 +77,19 @@ describe('the table', () => {
       '127.0.0.1:9002  1,234 connections  1.2MB/s  busy 12 %                    q quits',
       'real-time 1,200  conflated 30  slower 4  top 0  blocked 3 (window 2, budget 1)',
       '',
-      'ID     ADDRESS         PACE      RATE   AGE WINDOW UNANS   RTT QUEUE SUBS BLOCK',
-      'bbbbbb 192.168.100.200 slower 5  1.9K  3.2s    12K   12K 412ms  1.0M 2.0K window',
-      'aaaaaa 127.0.0.1       real-time  31K     0    61K   999 455µs     0    7 -',
-      'aaaaaa 127.0.0.1       conflated    0     0    61K   999     -     0    7 -',
+      'ID     ADDRESS         WHO    PACE      RATE   AGE UNANS   RTT QUEUE SUBS BLOCK',
+      'bbbbbb 192.168.100.200 desk-o slower 5  1.9K  3.2s   12K 412ms  1.0M 2.0K window',
+      'aaaaaa 127.0.0.1       local  real-time  31K     0   999 455µs     0    7 -',
+      'aaaaaa 127.0.0.1       local  conflated    0     0   999     -     0    7 -',
       'the oldest 3 of 1,234; --limit shows more',
+    ]);
+  });
+
+  test('has the window and the whole of who it is where there is room for them', () => {
+    expect(lines(STATE, 96, 24).slice(3, 6)).toEqual([
+      'ID     ADDRESS           WHO           PACE      RATE   AGE WINDOW UNANS   RTT QUEUE SUBS BLOCK',
+      'bbbbbb 192.168.100.200   desk-of-alice slower 5  1.9K  3.2s    12K   12K 412ms  1.0M 2.0K window',
+      'aaaaaa 127.0.0.1         local         real-time  31K     0    61K   999 455µs     0    7 -',
     ]);
   });
 
@@ -105,11 +114,13 @@ describe('the table', () => {
     const address = '2001:0db8:0000:0000:0000:0000:0000:0001';
     const row = (columns: number, text: string) =>
       lines({ ...STATE, list: listOf([{ ...CALM, address: text }]) }, columns, 24).at(-1)!;
-    expect(row(80, address)).toMatch(/^aaaaaa 2001:db8::1 {5}real-time/);
-    expect(row(80, '2001:0db8:0001:0002:0003:0004:0005:0006')).toMatch(/^aaaaaa 2001:db8:1:2:3: real-time/);
-    expect(row(100, '2001:0db8:0001:0002:0003:0004:0005:0006')).toMatch(/^aaaaaa 2001:db8:1:2:3:4:5:6 +real-time/);
-    expect(row(80, '0000:0000:0000:0000:0000:ffff:c0a8:6401')).toMatch(/^aaaaaa 192\.168\.100\.1 +real-time/);
-    expect(row(80, '')).toMatch(/^aaaaaa +real-time/);
+    expect(row(80, address)).toMatch(/^aaaaaa 2001:db8::1 {6}local real-time/);
+    expect(row(80, '2001:0db8:0001:0002:0003:0004:0005:0006')).toMatch(/^aaaaaa 2001:db8:1:2:3:4 local real-time/);
+    expect(row(100, '2001:0db8:0001:0002:0003:0004:0005:0006')).toMatch(
+      /^aaaaaa 2001:db8:1:2:3:4:5:6 +local real-time/,
+    );
+    expect(row(80, '0000:0000:0000:0000:0000:ffff:c0a8:6401')).toMatch(/^aaaaaa 192\.168\.100\.1 +local real-time/);
+    expect(row(80, '')).toMatch(/^aaaaaa +local real-time/);
   });
 
   test('colours what is slow, and is the same text without colours', () => {
@@ -132,7 +143,7 @@ describe('the table', () => {
     [9.99e11, '999G'],
     [Number.MAX_SAFE_INTEGER, '9.0P'],
   ])('writes %d bytes as %s, rounded down', (windowBytes, text) => {
-    expect(cellsOf({ ...CALM, windowBytes })[5]).toBe(text);
+    expect(cellsOf({ ...CALM, windowBytes })[6]).toBe(text);
   });
 
   test.each([
@@ -146,7 +157,7 @@ describe('the table', () => {
     [6_000_000, '1h'],
     [360_000_000, '4d'],
   ])('writes an age of %d ms as %s, rounded down', (ageMs, text) => {
-    expect(cellsOf({ ...CALM, ageMs })[4]).toBe(text);
+    expect(cellsOf({ ...CALM, ageMs })[5]).toBe(text);
   });
 
   test.each([
@@ -156,7 +167,7 @@ describe('the table', () => {
     [9.99, '9.9ms'],
     [10, '10ms'],
   ])('writes a round trip of %d ms as %s, rounded down', (roundTripMs, text) => {
-    expect(cellsOf({ ...CALM, roundTripMs })[7]).toBe(text);
+    expect(cellsOf({ ...CALM, roundTripMs })[8]).toBe(text);
   });
 
   test('never leaves the terminal, whatever its size and whoever is connected', () => {

@@ -49,7 +49,7 @@ describe('top', () => {
     expect(lines[0]).toMatch(new RegExp(`^${new URL(gateway.adminUrl).host}  1 connection  \\S+B/s  busy \\d+ %$`));
     expect(lines[1]).toBe('real-time 1  conflated 0  slower 0  top 0  blocked 0');
     expect(lines[4]).toMatch(
-      new RegExp(`^${id.slice(0, 6)} 127\\.0\\.0\\.1 +real-time +\\S+ +\\S+ +\\d+K +\\S+ +\\S+ +0 +5 -$`),
+      new RegExp(`^${id.slice(0, 6)} 127\\.0\\.0\\.1 +local real-time +\\S+ +\\S+ +\\S+K +\\S+ +\\S+ +0 +5 -$`),
     );
   });
 

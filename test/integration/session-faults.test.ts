@@ -46,16 +46,16 @@ describe('a connection that is reset in the midst of what it brings', () => {
     follower.client.on('state', ({ state }) => {
       if (state === 'waiting' && long.current === null) cutsBeforeIt += 1;
     });
-    for (let i = 0; shears.total < 150; i++) {
+    for (let i = 0; shears.total < 100; i++) {
       for (const symbol of ['A', 'B', 'C']) await market.move(symbol);
       if (i % 10 === 0) await market.move('LONG');
       await turn();
     }
     shears.bytesMax = null;
     expect(await follower.verdict()).toEqual([]);
-    expect(shears.cuts.within).toBeGreaterThan(50);
+    expect(shears.cuts.within).toBeGreaterThan(30);
     expect(cutsBeforeIt).toBeGreaterThan(3);
-    expect(follower.healed.diffed! + follower.healed.replayed!).toBeGreaterThan(50);
+    expect(follower.healed.diffed! + follower.healed.replayed!).toBeGreaterThan(30);
     expect(follower.states).toBeGreaterThan(100);
     follower.client.close();
     await expectClean(gateway);
@@ -124,8 +124,9 @@ describe('a peer that vanishes without a word', () => {
       expect(follower.client.counters.reconnects, way).toBe(1);
       follower.client.close();
     }
-    // Who could not tell the gateway that it is gone.
-    expect(gateway.connectionCounters.closed).toEqual({ silent: 4 });
+    // Who could not tell the gateway that it is gone: it found out, or the client had brought its token by then.
+    const { silent = 0, resumed = 0 } = gateway.connectionCounters.closed;
+    expect(silent + resumed).toBe(4);
     await expectClean(gateway);
   });
 });

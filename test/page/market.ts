@@ -5,6 +5,7 @@ import { Ingest } from '../../src/feeds/ingest.ts';
 import { SyntheticMarket } from '../../src/feeds/synthetic.ts';
 import { syntheticSymbols } from '../../src/feeds/synthetic-symbols.ts';
 import type { Gateway } from '../../src/gateway/gateway.ts';
+import type { Settings } from '../../src/settings/settings.ts';
 import { startGateway } from '../gateway/harness.ts';
 
 const SYMBOLS = 5;
@@ -24,8 +25,8 @@ export class LiveMarket {
   private timer: NodeJS.Timeout | undefined;
   private turn: Promise<void> = Promise.resolve();
 
-  constructor() {
-    this.gateway = startGateway({ stallMsMax: 20_000 });
+  constructor(overrides: Partial<Settings> = {}) {
+    this.gateway = startGateway({ stallMsMax: 20_000, ...overrides });
     this.ingest = new Ingest(this.gateway);
     this.symbols = this.market
       .instruments()

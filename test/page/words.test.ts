@@ -1,7 +1,20 @@
 // The page's sentences and figures: what they claim, and how numbers read.
 
 import { describe, expect, test } from 'vitest';
-import { bytesPerSec, milliseconds, moved, paced, reconnected, recovered, throttled } from '../../src/page/words.ts';
+import {
+  answered,
+  bytesPerSec,
+  denied,
+  leaving,
+  milliseconds,
+  moved,
+  paced,
+  reconnected,
+  recovered,
+  throttled,
+  turnedAway,
+  withheld,
+} from '../../src/page/words.ts';
 
 describe('the story', () => {
   test('says how long a stall was, and by how many updates in one difference it healed', () => {
@@ -26,6 +39,18 @@ describe('the story', () => {
     const book = { channel: 'book', symbol: 'A', heldSeq: 5, seq: 46, how: 'snapshot' } as const;
     expect(reconnected(420, [book])).toBe('Back after 0.4 s. 1 subscription healed: 1 by a fresh start.');
   });
+  test('counts how the gateway continues, and says why where it does not from what was held', () => {
+    const diffed = { how: 'diffed', why: 'cursor' } as const;
+    const anew = { how: 'snapshot', why: 'horizon' } as const;
+    expect(answered([diffed, { how: 'replayed', why: 'cursor' }, anew, anew, { how: 'snapshot', why: 'epoch' }])).toBe(
+      'The gateway continues 5 subscriptions: 1 by every update missed, 1 by the difference, 3 anew (too long ago, the market has begun anew).',
+    );
+  });
+  test('says when it moves away from a gateway that stops', () => {
+    expect(leaving(1_234)).toBe(
+      'The gateway is about to stop. The page moves to another connection in 1.2 s, and misses nothing.',
+    );
+  });
   test('says what makes the connection slow', () => {
     expect(paced('conflated', 'budget')).toContain('the bytes a second that it may have');
     expect(paced('slower', 'link')).toContain('its link');
@@ -33,6 +58,28 @@ describe('the story', () => {
       "Throttled to 2 KB a second, at this page's wish.",
       'The throttle is off.',
     ]);
+  });
+});
+
+describe('what may not be had', () => {
+  test('is told by channel, with the symbol or how many there are', () => {
+    const trades = ['A', 'B'].map((symbol) => ({ channel: 'trade', symbol }));
+    expect(denied([...trades, { channel: 'book', symbol: 'A' }])).toBe(
+      'Not allowed to this client: trades of 2 symbols, books of A. The page goes on without.',
+    );
+  });
+  test.each([
+    [null, 0, ''],
+    [5, 0, 'As much as this client may have: 5 levels.'],
+    [1, 1_000, 'As much as this client may have: 1 level, once a second.'],
+    [null, 500, 'As much as this client may have: every 0.5 s.'],
+  ])('of a book with %s levels every %i ms reads: %s', (levels, intervalMs, words) => {
+    expect(withheld({ levels, intervalMs })).toBe(words);
+  });
+  test('asks who it is in other words than it says what was wrong', () => {
+    const message = 'The client has not said who it is, and has to.';
+    expect(turnedAway({ code: 'unauthenticated', message })).toBe('This gateway wants to know who connects.');
+    expect(turnedAway({ code: 'revoked', message: 'Taken back.' })).toBe('Taken back.');
   });
 });
 
