@@ -17,6 +17,7 @@ const INSTALL_MS = 600_000;
 const TEST_MS_MAX = 90_000;
 
 const desk = keyFor('desk', 'desk-a', 'desk');
+const wordy = keyFor('wordy', 'a-desk-with-a-name-of-'.padEnd(128, 'many-letters-'), 'desk');
 const wrong = keyFor('wrong', 'desk-a', 'desk');
 const EVERYWHERE = { symbols: ['*'] };
 const ROLES = {
@@ -29,7 +30,11 @@ const ROLES = {
   prints: { subscribe: [{ channels: ['trade', 'quote'], ...EVERYWHERE }] },
   desk: { subscribe: EVERYTHING },
 };
-const documentOf = (anonymous: keyof typeof ROLES, keys = [desk.entry]) => ({ roles: ROLES, anonymous, keys });
+const documentOf = (anonymous: keyof typeof ROLES, keys = [desk.entry, wordy.entry]) => ({
+  roles: ROLES,
+  anonymous,
+  keys,
+});
 /** Whoever has to say who it is and doesn't is told so at once. */
 const CLOSED = { anonymous: 'off', authMs: 100 } as const;
 
@@ -194,14 +199,17 @@ describe.skipIf(found === null)('the page of a gateway with an access document',
     await drained;
   });
 
-  test('fits narrow screens with the form open, whose field hides what is typed', async () => {
+  test('fits narrow screens, with the form open and with a long name', async () => {
     await open({ accessFile: documentFile(documentOf('guest')), ...CLOSED });
     await shows('sign-in-why', 'wants to know');
     for (const width of [360, 768]) {
       await page.setViewportSize({ width, height: 800 });
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
     }
-    await page.getByLabel('API key or JWT').waitFor();
     expect(await page.getByLabel('API key or JWT').getAttribute('type')).toBe('password');
+    await signIn(wordy.key);
+    await shows('who', 'a-desk-with-a-name-of-many-letters');
+    await page.setViewportSize({ width: 360, height: 800 });
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
   });
 });
