@@ -1,12 +1,11 @@
-// Owns what clients' requests do: reads each message, carries out its requests, acknowledges or refuses symbol by symbol.
-// The gateway calls it with every message. Invariant: every request gets exactly one ack, pong or error, in order; those behind one
-// that takes its time wait for it, within a bound.
+// Owns what clients' requests do: carries them out, acknowledges or refuses symbol by symbol, and what follows when instruments, sets
+// or entitlements change. The gateway calls it with every message. Invariant: every request gets exactly one ack, pong or error.
 
 import type { InstrumentEvent, Instruments } from '../market/instrument.ts';
 import { isSymbol } from '../market/instrument.ts';
 import { isPattern, type SymbolSets } from '../market/sets.ts';
 import type { Clock } from '../ports/clock.ts';
-import { CloseCode, type Fault, fault } from '../protocol/errors.ts';
+import { type Fault, fault } from '../protocol/errors.ts';
 import {
   type Accepted,
   type Channel,
@@ -15,17 +14,15 @@ import {
   type Refused,
   topicName,
 } from '../protocol/frames.ts';
-import {
-  type AuthRequest,
-  type BadRequest,
-  type DemoRequest,
-  type Request,
-  type ResumeRequest,
-  type ResyncRequest,
-  readMessage,
-  readRequest,
-  type SubscribeRequest,
-  type UnsubscribeRequest,
+import type {
+  AuthRequest,
+  BadRequest,
+  DemoRequest,
+  Request,
+  ResumeRequest,
+  ResyncRequest,
+  SubscribeRequest,
+  UnsubscribeRequest,
 } from '../protocol/request.ts';
 import type { Flush } from '../topics/flush.ts';
 import { PRIORITY_DEFAULT, Subscription } from '../topics/subscription.ts';
@@ -34,6 +31,7 @@ import type { ViewShape } from '../topics/view.ts';
 import type { Connection } from './connection.ts';
 import type { Continuity, SavedSession } from './continuity.ts';
 import { broughtBy, Patterns } from './patterns.ts';
+import { RequestLine } from './request-line.ts';
 import { instrumentFrame, permitted, shapeOf } from './shapes.ts';
 
 export interface SessionLimits {
@@ -65,16 +63,19 @@ export interface SessionOptions {
   readonly onError?: (error: unknown) => void;
 }
 
-/** Requests that may wait for one before them. */
-const WAITING_MAX = 1_000;
-
 type Outcome = Omit<Accepted, 'symbol'> | Fault;
 
 export class Sessions {
   private readonly patterns: Patterns;
+  private readonly line: RequestLine;
 
   constructor(private readonly options: SessionOptions) {
-    const { instruments, sets, limits } = options;
+    const { instruments, sets, limits, clock, onRefusal, onError } = options;
+    this.line = new RequestLine({
+      ...{ clock, limits, onRefusal, onError },
+      carryOut: (connection, request) => this.carryOut(connection, request),
+      refuse: (connection, refused) => this.refuse(connection, refused),
+    });
     this.patterns = new Patterns({
       instruments,
       sets,
@@ -113,20 +114,12 @@ export class Sessions {
 
   /** One WebSocket message from the client; `binary` as the socket says, which must fit the codec. */
   receive(connection: Connection, message: Uint8Array, binary: boolean): void {
-    connection.heard();
-    if (message.length > this.options.limits.requestBytesMax) {
-      return this.refuse(connection, { id: null, fault: fault('too-large', `${message.length} bytes`) });
-    }
-    if (binary !== connection.codec.binary) {
-      const wanted = connection.codec.binary ? 'binary' : 'text';
-      return this.refuse(connection, {
-        id: null,
-        fault: fault('bad-frame', `${connection.codec.name} takes ${wanted} messages`),
-      });
-    }
-    const values = readMessage(message, binary);
-    if (!Array.isArray(values)) return this.refuse(connection, { id: null, fault: values });
-    this.takeAll(connection, values);
+    this.line.receive(connection, message, binary);
+  }
+
+  /** Whatever else costs as much as a request. */
+  charge(connection: Connection): void {
+    this.line.charge(connection);
   }
 
   /** Gives the connection to whom it is served from now on what it may; what it may no longer ends. */
@@ -144,62 +137,6 @@ export class Sessions {
     }
     this.patterns.refresh(connection);
     this.options.continuity?.changed(connection);
-  }
-
-  /** One more request, or whatever costs as much. Who goes on and on is closed. */
-  charge(connection: Connection): 'granted' | 'refused' | 'flood' {
-    const charged = connection.allowance.take(this.options.clock.nowMs());
-    if (charged === 'flood') {
-      this.options.onRefusal('too-many-requests', connection);
-      connection.close(CloseCode.flood, 'flood');
-    }
-    return charged;
-  }
-
-  private takeAll(connection: Connection, values: readonly unknown[]): void {
-    if (connection.waiting !== null) {
-      if (connection.waiting.length + values.length <= WAITING_MAX) connection.waiting.push(...values);
-      else connection.close(CloseCode.flood, 'flood');
-      return;
-    }
-    for (let i = 0; i < values.length; i++) {
-      if (connection.closed) return;
-      const underWay = this.take(connection, values[i]);
-      if (underWay === undefined) continue;
-      const { generation } = connection;
-      connection.waiting = values.slice(i + 1);
-      underWay
-        .catch((error: unknown) => this.failed(connection, generation, error))
-        .finally(() => this.goOn(connection, generation));
-      return;
-    }
-  }
-
-  private goOn(connection: Connection, generation: number): void {
-    if (connection.generation !== generation) return;
-    const { waiting } = connection;
-    connection.waiting = null;
-    if (waiting !== null) this.takeAll(connection, waiting);
-  }
-
-  private take(connection: Connection, value: unknown): Promise<void> | undefined {
-    const charged = this.charge(connection);
-    if (charged === 'flood') return undefined;
-    const request = readRequest(value);
-    if (charged === 'refused') {
-      const detail = `at most ${this.options.limits.requestsPerSecMax} a second`;
-      this.refuse(connection, { id: request.id, fault: fault('too-many-requests', detail) });
-      return undefined;
-    }
-    if ('op' in request) return this.carryOut(connection, request);
-    this.refuse(connection, request);
-    return undefined;
-  }
-
-  private failed(connection: Connection, generation: number, error: unknown): void {
-    this.options.onError?.(error);
-    if (connection.generation !== generation) return;
-    this.refuse(connection, { id: null, fault: fault('internal') });
   }
 
   /** Tells the connections that watch instruments; a new one is brought to those whose patterns describe it. */
