@@ -60,8 +60,10 @@ export class Link {
     // A subprotocol costs no round trip, browsers can offer it, and nobody logs it as they do addresses.
     const fits = credential !== null && FITS_SUBPROTOCOL.test(credential);
     this.transport = new Transport(Socket, url, fits ? [subprotocol, `tickwire.bearer.${credential}`] : [subprotocol], {
-      // The id is one that no other request has: connections may be two for a moment.
-      opened: () => credential !== null && !fits && this.stream.request({ op: 'auth', id: 0, credential }),
+      // The id is one that no other request has: connections may be two for a moment. Who must say who it is and has nothing to say
+      // hears so at once.
+      opened: () =>
+        fits || this.stream.request(credential === null ? { op: 'ping', id: 0 } : { op: 'auth', id: 0, credential }),
       message: (data) => this.receive(data),
       closed: (code, reason) => {
         this.rest();

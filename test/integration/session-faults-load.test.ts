@@ -15,6 +15,9 @@ import { Random as Seeded } from './seeded.ts';
 import { expectClean, kept } from './session-faults-clean.ts';
 import { Follower, Market } from './session-faults-market.ts';
 
+/** Thousands of everything, on a machine that may be busy. */
+const SLOW = { timeout: 60_000 };
+
 afterEach(stopAll);
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -52,7 +55,7 @@ describe('ten thousand subscriptions that come and go', () => {
     return { symbols: those, channel, ...(group !== undefined && { group }) };
   }
 
-  test('on one connection leave nothing behind while it stands, and nothing after it', async () => {
+  test('on one connection leave nothing behind while it stands, and nothing after it', SLOW, async () => {
     const gateway = startGateway(limits, listed);
     const market = new Market(gateway, new Random(1));
     for (const symbol of symbols) await market.open(symbol, 5);
@@ -95,64 +98,68 @@ describe('ten thousand subscriptions that come and go', () => {
   });
 });
 
-test('clients that subscribe, change, leave and come back in the very turns of what is published are exact', async () => {
-  const gateway = startGateway({ requestsPerSecMax: 1_000_000, topicGraceMs: 0, connectsPerSecMax: 1_000_000 });
-  const random = new Random(9);
-  const market = new Market(gateway, random);
-  const symbols = ['A', 'B', 'C'];
-  for (const symbol of symbols) await market.open(symbol, 25);
-  const resting = new Set<Follower>();
-  const followers = Array.from({ length: 6 }, () => {
-    const client = connect(gateway.streamUrl, { reconnect: { minMs: 0, maxMs: 5 } });
-    onTestFinished(() => client.close());
-    const follower = new Follower(client, market);
-    follower.followTrades('A');
-    // Who has come back asks for nothing else until it has what it came back with: pongs overtake data, the second one does not.
-    client.on('state', async ({ state }) => {
-      resting.add(follower);
-      if (state !== 'open') return;
-      const { reconnects } = client.counters;
-      for (let i = 0; i < 2; i++) await client.request({ op: 'ping' }).catch(() => {});
-      if (client.counters.reconnects === reconnects && client.state === 'open') resting.delete(follower);
+test(
+  'clients that subscribe, change, leave and come back in the very turns of what is published are exact',
+  SLOW,
+  async () => {
+    const gateway = startGateway({ requestsPerSecMax: 1_000_000, topicGraceMs: 0, connectsPerSecMax: 1_000_000 });
+    const random = new Random(9);
+    const market = new Market(gateway, random);
+    const symbols = ['A', 'B', 'C'];
+    for (const symbol of symbols) await market.open(symbol, 25);
+    const resting = new Set<Follower>();
+    const followers = Array.from({ length: 6 }, () => {
+      const client = connect(gateway.streamUrl, { reconnect: { minMs: 0, maxMs: 5 } });
+      onTestFinished(() => client.close());
+      const follower = new Follower(client, market);
+      follower.followTrades('A');
+      // Who has come back asks for nothing else until it has what it came back with: pongs overtake data, the second one does not.
+      client.on('state', async ({ state }) => {
+        resting.add(follower);
+        if (state !== 'open') return;
+        const { reconnects } = client.counters;
+        for (let i = 0; i < 2; i++) await client.request({ op: 'ping' }).catch(() => {});
+        if (client.counters.reconnects === reconnects && client.state === 'open') resting.delete(follower);
+      });
+      return follower;
     });
-    return follower;
-  });
-  const changes = [
-    { depth: 5 },
-    { depth: 20 },
-    { depth: 0 },
-    { interval: 10 },
-    { mode: 'raw' },
-    { depth: 1, interval: 20 },
-  ] as const;
-  let [turns, done] = [0, 0];
-  while (done < 4_000) {
-    turns += 1;
-    for (const symbol of symbols) await market.move(symbol);
-    for (const follower of followers) {
-      if (resting.has(follower)) continue;
-      const symbol = random.pick(symbols);
-      const chance = random.below(100);
-      if (chance < 30) follower.book(symbol, random.pick(changes));
-      else if (chance < 50 && follower.follows(symbol)) follower.leave(symbol);
-      else if (chance < 51) follower.client.cut();
-      else continue;
-      done += 1;
+    const changes = [
+      { depth: 5 },
+      { depth: 20 },
+      { depth: 0 },
+      { interval: 10 },
+      { mode: 'raw' },
+      { depth: 1, interval: 20 },
+    ] as const;
+    let [turns, done] = [0, 0];
+    while (done < 4_000) {
+      turns += 1;
+      for (const symbol of symbols) await market.move(symbol);
+      for (const follower of followers) {
+        if (resting.has(follower)) continue;
+        const symbol = random.pick(symbols);
+        const chance = random.below(100);
+        if (chance < 30) follower.book(symbol, random.pick(changes));
+        else if (chance < 50 && follower.follows(symbol)) follower.leave(symbol);
+        else if (chance < 51) follower.client.cut();
+        else continue;
+        done += 1;
+      }
+      await turn();
     }
-    await turn();
-  }
-  const reconnects = followers.reduce((sum, { client }) => sum + client.counters.reconnects, 0);
-  for (const [i, follower] of followers.entries()) {
-    for (const symbol of symbols) follower.book(symbol);
-    expect(await follower.verdict(), `client ${i}`).toEqual([]);
-    expect(follower.states).toBeGreaterThan(100);
-    expect(follower.trades).toBeGreaterThan(100);
-    follower.client.close();
-  }
-  expect(reconnects).toBeGreaterThan(15);
-  expect(turns).toBeGreaterThan(800);
-  await expectClean(gateway);
-});
+    const reconnects = followers.reduce((sum, { client }) => sum + client.counters.reconnects, 0);
+    for (const [i, follower] of followers.entries()) {
+      for (const symbol of symbols) follower.book(symbol);
+      expect(await follower.verdict(), `client ${i}`).toEqual([]);
+      expect(follower.states).toBeGreaterThan(100);
+      expect(follower.trades).toBeGreaterThan(100);
+      follower.client.close();
+    }
+    expect(reconnects).toBeGreaterThan(15);
+    expect(turns).toBeGreaterThan(800);
+    await expectClean(gateway);
+  },
+);
 
 /** One of a crowd: what it was told, and whether it plays along when it is closed. */
 interface Caller {
@@ -178,56 +185,58 @@ function call(port: number, stubborn: boolean): Caller {
   return { tcp, answer };
 }
 
-test('three thousand connections at once are let in or told when to come; who is connected goes on being served', {
-  timeout: 60_000,
-}, async () => {
-  const gateway = await forkGateway({
-    env: { TICKWIRE_CONNECTS_PER_SEC_MAX: '200', TICKWIRE_LOG_LEVEL: 'silent', TICKWIRE_PUBLISH_PER_SEC_MAX: '0' },
-  });
-  onTestFinished(async () => void (await gateway.kill()));
-  const port = Number(new URL(gateway.url).port);
-  const load = new MarketLoad(['A', 'B'], gateway.url, new Seeded(4));
-  await load.begin();
-  const accounts = Array.from({ length: 20 }, () => {
-    const client = connect(gateway.streamUrl);
-    onTestFinished(() => client.close());
-    return new Account(client, load);
-  });
-  await Promise.all(accounts.flatMap(({ books }) => books.map(({ ready }) => ready)));
-  const stats = async () => (await (await fetch(`${gateway.adminUrl}/v1/admin/stats`)).json()) as Stats;
-  const files = () => (existsSync('/proc/self/fd') ? readdirSync(`/proc/${gateway.pid}/fd`).length : 0);
-  expect((await stats()).connections).toBe(20);
-  load.start();
-  await load.after(5);
-  const filesBefore = files();
-  const callers = Array.from({ length: 3_000 }, (_, i) => call(port, i % 2 === 0));
-  const crowded = Promise.all(callers.map(({ answer }) => answer));
-  const answers = await crowded;
-  const refused = answers.filter(({ type }) => type === 'refused');
-  const welcomed = answers.filter(({ type }) => type === 'welcome');
-  expect(welcomed.length + refused.length).toBe(3_000);
-  expect(refused.length).toBeGreaterThan(1_000);
-  expect(welcomed.length).toBeGreaterThan(0);
-  expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(['busy']));
-  for (const { retryAfterMs } of refused) expect(retryAfterMs).toBeGreaterThan(0);
-  expect((await stats()).refusals).toEqual({ busy: refused.length });
-  for (const [i, { tcp }] of callers.entries()) if (answers[i]!.type === 'welcome') tcp.destroy();
-  await load.after(5);
-  await load.stop();
-  for (const account of accounts) {
-    await account.check('after the crowd');
-    expect(account.failures).toEqual([]);
-    expect(account.client.counters.reconnects).toBe(0);
-  }
-  // Those who never answer the close have kept their own side.
-  const stubborn = callers.filter(({ tcp }, i) => i % 2 === 0 && answers[i]!.type === 'refused' && !tcp.destroyed);
-  expect(stubborn.length).toBeGreaterThan(500);
-  await expect.poll(files, { timeout: 20_000 }).toBeLessThanOrEqual(filesBefore + 2);
-  expect((await stats()).connections).toBe(20);
-  for (const { client } of accounts) client.close();
-  await expect.poll(stats).toMatchObject({ connections: 0, admission: { total: 0, addresses: 0, principals: 0 } });
-  for (const { tcp } of callers) tcp.destroy();
-});
+test(
+  'three thousand connections at once are let in or told when to come; who is connected goes on being served',
+  SLOW,
+  async () => {
+    const gateway = await forkGateway({
+      env: { TICKWIRE_CONNECTS_PER_SEC_MAX: '200', TICKWIRE_LOG_LEVEL: 'silent', TICKWIRE_PUBLISH_PER_SEC_MAX: '0' },
+    });
+    onTestFinished(async () => void (await gateway.kill()));
+    const port = Number(new URL(gateway.url).port);
+    const load = new MarketLoad(['A', 'B'], gateway.url, new Seeded(4));
+    await load.begin();
+    const accounts = Array.from({ length: 20 }, () => {
+      const client = connect(gateway.streamUrl);
+      onTestFinished(() => client.close());
+      return new Account(client, load);
+    });
+    await Promise.all(accounts.flatMap(({ books }) => books.map(({ ready }) => ready)));
+    const stats = async () => (await (await fetch(`${gateway.adminUrl}/v1/admin/stats`)).json()) as Stats;
+    const files = () => (existsSync('/proc/self/fd') ? readdirSync(`/proc/${gateway.pid}/fd`).length : 0);
+    expect((await stats()).connections).toBe(20);
+    load.start();
+    await load.after(5);
+    const filesBefore = files();
+    const callers = Array.from({ length: 3_000 }, (_, i) => call(port, i % 2 === 0));
+    const crowded = Promise.all(callers.map(({ answer }) => answer));
+    const answers = await crowded;
+    const refused = answers.filter(({ type }) => type === 'refused');
+    const welcomed = answers.filter(({ type }) => type === 'welcome');
+    expect(welcomed.length + refused.length).toBe(3_000);
+    expect(refused.length).toBeGreaterThan(1_000);
+    expect(welcomed.length).toBeGreaterThan(0);
+    expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(['busy']));
+    for (const { retryAfterMs } of refused) expect(retryAfterMs).toBeGreaterThan(0);
+    expect((await stats()).refusals).toEqual({ busy: refused.length });
+    for (const [i, { tcp }] of callers.entries()) if (answers[i]!.type === 'welcome') tcp.destroy();
+    await load.after(5);
+    await load.stop();
+    for (const account of accounts) {
+      await account.check('after the crowd');
+      expect(account.failures).toEqual([]);
+      expect(account.client.counters.reconnects).toBe(0);
+    }
+    // Those who never answer the close have kept their own side.
+    const stubborn = callers.filter(({ tcp }, i) => i % 2 === 0 && answers[i]!.type === 'refused' && !tcp.destroyed);
+    expect(stubborn.length).toBeGreaterThan(500);
+    await expect.poll(files, { timeout: 20_000 }).toBeLessThanOrEqual(filesBefore + 2);
+    expect((await stats()).connections).toBe(20);
+    for (const { client } of accounts) client.close();
+    await expect.poll(stats).toMatchObject({ connections: 0, admission: { total: 0, addresses: 0, principals: 0 } });
+    for (const { tcp } of callers) tcp.destroy();
+  },
+);
 
 interface Stats {
   readonly connections: number;
