@@ -47,6 +47,8 @@ export function topicFrame(channel: Channel, symbol: string, topic: number): Top
 
 /** One client's connection, as the server sees it. */
 export class Guest {
+  /** Whether it has knocked: a ping at once, by a client that does not say who it is. */
+  knocked = false;
   /** Subprotocols that it offers, in their order. */
   readonly offered: readonly string[];
   readonly path: string;
@@ -61,7 +63,11 @@ export class Guest {
     this.offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim());
     this.path = url ?? '';
     this.closed = once(socket, 'close').then(([code]) => code as number);
-    socket.on('message', (data) => this.requests.push(JSON.parse(String(data)) as Fields));
+    socket.on('message', (data) => {
+      const request = JSON.parse(String(data)) as Fields;
+      if (request.op === 'ping' && request.id === 0) this.knocked = true;
+      else this.requests.push(request);
+    });
   }
 
   /** The next request, of this operation where one is named: those between are passed over. */

@@ -42,7 +42,7 @@ describe('heartbeats', () => {
   test('of the client say how late it is and what it holds, some topics each time, in turn', async () => {
     const limits = { silentMs: 60_000, requestBytes: 1_024 };
     const { host, client, guest } = await joined({}, limits);
-    expect(await guest.request('ping')).toEqual({ op: 'ping', id: 1, held: [] });
+    expect(await guest.request('ping')).toEqual({ op: 'ping', id: 2, held: [] });
     // Of 32 topics there is room in a request as short as this gateway's.
     const symbols = Array.from({ length: 40 }, (_, i) => `S${i}`);
     const lines = symbols.map((symbol) => client.trades(symbol));

@@ -19,11 +19,12 @@ describe('a credential', () => {
     expect(guest.path).toBe('/v1/stream');
   });
 
-  test('is not brought by a client that has none, and says nothing of itself', async () => {
+  test('is not brought by a client that has none: it knocks, so that it hears at once where one is wanted', async () => {
     const { guest, client } = await joined();
     expect(guest.offered).toEqual(['tickwire.v1.json']);
     expect(client.identity).toBeNull();
-    expect(await guest.request()).toEqual({ op: 'ping', id: 1 });
+    expect(await guest.request()).toEqual({ op: 'ping', id: 2 });
+    expect(guest.knocked).toBe(true);
   });
 
   test('is asked for anew before each connection where it is a function', async () => {
@@ -145,7 +146,7 @@ describe('a token', () => {
     guest.cut();
     const again = await host.guest();
     again.welcome();
-    expect(await again.request()).toEqual({ op: 'resume', id: 1, token: 'two', subscriptions: false });
+    expect(await again.request()).toEqual({ op: 'resume', id: 2, token: 'two', subscriptions: false });
     expect(await again.request()).toMatchObject({ op: 'limit', topOfBook: true });
     expect(await again.request()).toMatchObject({ op: 'subscribe', symbols: ['A'] });
   });
