@@ -40,6 +40,8 @@ export abstract class Line {
   error: TickwireError | null = null;
   /** Whether the present connection has granted it. Frames before that belong to an earlier subscription. */
   granted = false;
+  /** Its cursor is on its way: another request must not bring it again, since what it leads to may have arrived. */
+  private brought = false;
   /** How often in a row the gateway has refused what it had granted before. */
   refusals = 0;
   wishes: LineWishes;
@@ -101,9 +103,11 @@ export abstract class Line {
     return this.channel === 'trade' && this.inForce !== null ? { ...this.wishes, last: 0 } : this.wishes;
   }
 
-  /** Where it stands from an earlier connection; undefined where it has nothing to continue from. */
+  /** Where it stands from an earlier connection, once on each; undefined where it has nothing to continue from. */
   cursor(): ReturnType<typeof cursorOf> {
-    return this.granted || this.held === null ? undefined : cursorOf(this.held);
+    if (this.granted || this.brought || this.held === null) return undefined;
+    this.brought = true;
+    return cursorOf(this.held);
   }
 
   grant(accepted: Accepted, wishes: LineWishes): void {
@@ -116,6 +120,7 @@ export abstract class Line {
 
   /** @returns what is to be done: nothing, ask again now or later; or it is over. */
   refuse(error: TickwireError, wishes: LineWishes): 'stays' | 'again' | 'later' | 'over' {
+    this.brought = false;
     for (const waiter of this.answered(wishes)) waiter.reject(error);
     if (this.grantedWishes === null && error.code !== 'not-ready' && error.code !== 'too-many-requests') {
       this.finish(error);
@@ -171,6 +176,7 @@ export abstract class Line {
   /** The connection is lost. */
   lose(nowMs: number): void {
     this.granted = false;
+    this.brought = false;
     if (this.wound !== null) this.wound.rounds = 0;
     if (this.wound !== null || this.held === null) return;
     this.wound = { heldSeq: this.held.seq, sinceMs: nowMs, cursor: this.held.valid, reason: null, rounds: 0 };

@@ -310,14 +310,16 @@ export class ClientStream {
   }
 
   private startOver(held: Held, reason: 'hole' | 'checksum'): void {
-    // One request per trouble: until the reset arrives whatever comes is of no use.
-    if (held.awaitsReset) return;
+    // One request per trouble: until the reset arrives whatever comes is of no use; nor is what comes of a topic that is being left.
+    const { channel, symbol, group } = held.topic;
+    const isLeft = [...this.leaving.values()].flat().includes(topicName(channel, symbol, group));
+    if (held.awaitsReset || isLeft) return;
     held.awaitsReset = true;
     held.counters.resyncs += 1;
     held.valid = false;
     held.seq = 0;
     held.book?.reset();
-    this.doubted.set(this.resync(held.topic.channel, [held.topic.symbol], held.topic.group), held);
+    this.doubted.set(this.resync(channel, [symbol], group), held);
     this.handlers.resync?.(held, reason);
   }
 }

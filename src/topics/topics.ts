@@ -104,6 +104,8 @@ export class Topics {
 
   private close(key: string, held: Open): void {
     this.open.delete(key);
+    // Clients choose the groups, of which there are many: their ids are not kept.
+    if (held.topic.group > 0) this.ids.delete(key);
     held.closing?.cancel();
     held.stop();
   }

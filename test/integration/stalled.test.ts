@@ -132,7 +132,8 @@ describe.each([
       await publishing.trade();
       await turn();
     }
-    expect(connection!.sentBytes).toBe(sent);
+    // On a busy machine this may take so long that a pace is announced; that passes the window, and nothing else does.
+    expect(connection!.sentBytes - sent).toBeLessThan(100);
     expect(connection!.block).not.toBe(null);
     await healthy.reaches('book', 'B', publishing.seq);
 
