@@ -302,12 +302,14 @@ function arrivalOf(res: uWS.HttpResponse, req: uWS.HttpRequest, { options, trust
     else if (isForwarding(name)) forwarding.push([name, value]);
   });
   const proxied = addressOf(res.getProxiedRemoteAddress());
-  const { securely, ...whose } = whence(
+  const { address, forwarded, securely } = whence(
     { socket: addressOf(res.getRemoteAddress()), proxied, headers: forwarding },
     trusted,
   );
+  // Written out: an object that is put together from another has a shape of its own, which outlives it.
   return {
-    ...whose,
+    address,
+    forwarded,
     secure: securely || options.tls !== undefined,
     headers,
     offers,

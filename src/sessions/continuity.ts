@@ -6,6 +6,7 @@ import type { Clock } from '../ports/clock.ts';
 import { RedisFailure } from '../ports/redis.ts';
 import type { SessionRefusal, SessionStore } from '../ports/session-store.ts';
 import { CloseCode, type Fault, fault } from '../protocol/errors.ts';
+import type { Channel, Mode } from '../protocol/frames.ts';
 import { readRequest, type SubscribeRequest } from '../protocol/request.ts';
 import type { Connection } from './connection.ts';
 import { principalHash, type Tokens, tokenHash } from './token.ts';
@@ -126,37 +127,45 @@ export class Continuity {
   }
 }
 
+/** What a saved request asks for; what is undefined is not written. */
+interface SavedRequest {
+  readonly channel: Channel;
+  readonly group: number | undefined;
+  readonly depth: number | undefined;
+  readonly interval: number | undefined;
+  readonly mode: Mode | undefined;
+  readonly priority: number | undefined;
+  readonly symbols: string[];
+}
+
 /** One request for all that have the same wishes: short, and it is read as any request. */
 function saved({ subscriptions, patterns, wishes, watchesInstruments }: Connection): string {
-  const requests = new Map<string, { readonly fields: object; readonly symbols: string[] }>();
-  const add = (fields: object, symbol: string): void => {
-    const key = JSON.stringify(fields);
+  const requests = new Map<string, SavedRequest>();
+  const add = (symbol: string, request: Omit<SavedRequest, 'symbols'>): void => {
+    const { channel, group, depth, interval, mode, priority } = request;
+    const key = `${channel} ${group} ${depth} ${interval} ${mode} ${priority}`;
     const known = requests.get(key);
-    if (known === undefined) requests.set(key, { fields, symbols: [symbol] });
-    else known.symbols.push(symbol);
+    if (known !== undefined) known.symbols.push(symbol);
+    else requests.set(key, { channel, group, depth, interval, mode, priority, symbols: [symbol] });
   };
   for (const { pattern, request } of patterns.values()) {
-    const { op: _op, id: _id, symbols: _symbols, cursor: _cursor, last: _last, ...fields } = request;
-    add(fields, pattern);
+    const { channel, group, depth, interval, mode, priority } = request;
+    add(pattern, { channel, group, depth, interval, mode, priority });
   }
   for (const { topic, asked, priority, pattern } of subscriptions.values()) {
     if (pattern !== null) continue;
-    const { channel, symbol, group } = topic;
-    const { depth, intervalMs, mode } = asked;
-    add(
-      {
-        channel,
-        ...(group > 0 && { group }),
-        ...(depth > 0 && { depth }),
-        ...(intervalMs > 0 && { interval: intervalMs }),
-        ...(mode !== 'live' && { mode }),
-        priority,
-      },
-      symbol,
-    );
+    const { channel, symbol } = topic;
+    add(symbol, {
+      channel,
+      group: topic.group || undefined,
+      depth: asked.depth || undefined,
+      interval: asked.intervalMs || undefined,
+      mode: asked.mode === 'live' ? undefined : asked.mode,
+      priority,
+    });
   }
-  const all = [...requests.values()].map(({ fields, symbols }) => ({ ...fields, symbols }));
-  return JSON.stringify({ ...wishes, watchesInstruments, subscriptions: all });
+  const { maxBytesPerSec, topOfBook } = wishes;
+  return JSON.stringify({ maxBytesPerSec, topOfBook, watchesInstruments, subscriptions: [...requests.values()] });
 }
 
 /** What does not read as what this version writes is left out: an older gateway may have written less, a newer one more. */

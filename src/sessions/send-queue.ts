@@ -321,17 +321,18 @@ export class SendQueue {
       return false;
     }
     const answer = topic.answer(subscription, nowUs);
-    if (subscription.healDue)
-      this.message.write({ type: 'healed', topic: topic.id, ...healedBy(answer, subscription) });
+    if (subscription.healDue) this.message.write(healedBy(answer, subscription));
     subscription.healing = subscription.healDue;
     subscription.healDue = false;
     if (answer.gap !== null) {
       const reason = this.spares && answer.gap.reason === 'ring' ? 'budget' : answer.gap.reason;
-      this.message.write({ type: 'gap', topic: topic.id, ...answer.gap, reason });
+      const { firstSeq, lastSeq } = answer.gap;
+      this.message.write({ type: 'gap', topic: topic.id, firstSeq, lastSeq, reason });
       subscription.seq = answer.gap.lastSeq;
     }
     if (answer.reset !== null) {
-      this.message.write({ type: 'reset', topic: topic.id, ...answer.reset });
+      const { seq, reason } = answer.reset;
+      this.message.write({ type: 'reset', topic: topic.id, seq, reason });
       // Said once: should the answer be abandoned, the next one begins from nothing (or, for events, from here).
       subscription.epoch = topic.channel === 'trade' ? answer.epoch : 0;
       subscription.seq = answer.reset.seq;

@@ -13,6 +13,7 @@ import {
   PROTOCOL_VERSION,
   type Refused,
   topicName,
+  type WelcomeFrame,
 } from '../protocol/frames.ts';
 import type {
   AuthRequest,
@@ -68,9 +69,21 @@ type Outcome = Omit<Accepted, 'symbol'> | Fault;
 export class Sessions {
   private readonly patterns: Patterns;
   private readonly line: RequestLine;
+  /** As every welcome states them. */
+  private readonly statedLimits: WelcomeFrame['limits'];
 
   constructor(private readonly options: SessionOptions) {
     const { instruments, sets, limits, clock, onRefusal, onError } = options;
+    this.statedLimits = {
+      requestBytes: limits.requestBytesMax,
+      symbolsPerRequest: limits.symbolsPerRequestMax,
+      subscriptions: limits.subscriptionsMax,
+      heartbeatMs: limits.heartbeatMs,
+      ageMsMax: limits.ageMsMax,
+      ...(limits.stallMsMax === 0 ? {} : { stallMsMax: limits.stallMsMax }),
+      silentMs: silentMsOf(limits.heartbeatMs),
+      requestsPerSec: limits.requestsPerSecMax,
+    };
     this.line = new RequestLine({
       ...{ clock, limits, onRefusal, onError },
       carryOut: (connection, request) => this.carryOut(connection, request),
@@ -90,23 +103,14 @@ export class Sessions {
   }
 
   welcome(connection: Connection): void {
-    const { clock, limits, server, continuity } = this.options;
+    const { clock, server, continuity } = this.options;
     connection.tell({
       type: 'welcome',
       version: PROTOCOL_VERSION,
       server,
       session: connection.id,
       timeUs: clock.nowUs(),
-      limits: {
-        requestBytes: limits.requestBytesMax,
-        symbolsPerRequest: limits.symbolsPerRequestMax,
-        subscriptions: limits.subscriptionsMax,
-        heartbeatMs: limits.heartbeatMs,
-        ageMsMax: limits.ageMsMax,
-        ...(limits.stallMsMax === 0 ? {} : { stallMsMax: limits.stallMsMax }),
-        silentMs: silentMsOf(limits.heartbeatMs),
-        requestsPerSec: limits.requestsPerSecMax,
-      },
+      limits: this.statedLimits,
     });
     this.introduce(connection);
     continuity?.begin(connection);
@@ -251,7 +255,7 @@ export class Sessions {
       for (const symbol of request.symbols) {
         const name = topicName(channel, symbol, group);
         const outcome = 'code' in shape ? shape : this.bringBack(connection, own, shape, symbol);
-        if (!('code' in outcome)) accepted.push({ symbol: name, ...outcome });
+        if (!('code' in outcome)) accepted.push(acceptedAs(name, outcome));
         // What can't come back is told as far as the answer to a request may be long.
         else if (refused.length < this.options.limits.symbolsPerRequestMax) refused.push({ symbol: name, ...outcome });
       }
@@ -423,7 +427,7 @@ export class Sessions {
       if ('code' in outcome) {
         refused.push({ symbol, ...outcome });
         this.options.onRefusal(outcome.code, connection);
-      } else accepted.push({ symbol, ...outcome });
+      } else accepted.push(acceptedAs(symbol, outcome));
     }
     connection.tell({ type: 'ack', id: request.id, op: request.op, accepted, refused });
     this.options.continuity?.changed(connection);
@@ -438,6 +442,11 @@ export class Sessions {
 /** A pattern has no topic of its own: those that it brings are announced one by one. */
 function ofPattern({ depth, intervalMs, mode }: ViewShape): Outcome {
   return { topic: 0, depth, intervalMs, mode };
+}
+
+/** Written out: what is put together from another object has a shape of its own, and there are thousands of these. */
+function acceptedAs(symbol: string, { topic, depth, intervalMs, mode }: Omit<Accepted, 'symbol'>): Accepted {
+  return { symbol, topic, depth, intervalMs, mode };
 }
 
 /** What is in force of a subscription. */

@@ -171,8 +171,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a session saved without its intervals',
     file: 'src/sessions/continuity.ts',
-    from: '        ...(intervalMs > 0 && { interval: intervalMs }),\n',
-    to: '',
+    from: '      interval: asked.intervalMs || undefined,\n',
+    to: '      interval: undefined,\n',
   },
   {
     name: 'a symbol that comes back with a session though it was delisted',
