@@ -64,7 +64,9 @@ export class Continuity {
 
   /** Once a second: gives another token when it is time. */
   tick(connection: Connection, nowMs: number): void {
-    if (nowMs >= connection.tokenDueMs && this.options.store.ready) this.give(connection);
+    if (nowMs < connection.tokenDueMs || !this.options.store.ready) return;
+    // One that nobody keeps runs out with nothing.
+    if (connection.tokenGeneration === 0 || connection.firstTokenHash === null) this.give(connection);
   }
 
   /** Somebody else is served on this connection from now on: what was given to the one before is void. */
@@ -74,8 +76,14 @@ export class Continuity {
 
   /** Subscriptions or wishes are others. */
   changed(connection: Connection): void {
+    const { store } = this.options;
+    const { id, firstTokenHash, tokenGeneration, identity } = connection;
     connection.hasLess = false;
-    this.options.store.changed(connection.id, () => saved(connection));
+    if (tokenGeneration > 0 && firstTokenHash !== null) {
+      connection.firstTokenHash = null;
+      store.renew(id, tokenGeneration, firstTokenHash, principalHash(identity.principal));
+    }
+    store.changed(id, () => saved(connection));
   }
 
   /** The connection is over, but still has its subscriptions. */
@@ -111,7 +119,8 @@ export class Continuity {
       );
       return typeof redeemed === 'string' ? REFUSALS[redeemed] : read(redeemed.state);
     } catch (error) {
-      if (error instanceof RedisFailure) return fault('not-ready', 'Redis does not answer; the token stays good');
+      if (error instanceof RedisFailure)
+        return fault('not-ready', 'Redis does not answer; the token may still be good');
       throw error;
     }
   }
@@ -119,11 +128,16 @@ export class Continuity {
   private give(connection: Connection): void {
     const { store, tokens, clock, limits, random } = this.options;
     const { id: session, identity } = connection;
-    connection.tokenGeneration += 1;
+    const isKept = connection.tokenGeneration > 0 && connection.firstTokenHash === null;
+    if (isKept || connection.tokenGeneration === 0) connection.tokenGeneration += 1;
     connection.tokenDueMs = clock.nowMs() + limits.resumeRenewMs * (1 - random() / 4);
     const token = tokens.sign({ session, generation: connection.tokenGeneration }, identity.principal);
-    store.renew(session, connection.tokenGeneration, tokenHash(token), principalHash(identity.principal));
+    // Nothing is kept of a session before there is something to bring back: most connects of a crowd end before that.
+    if (isKept) store.renew(session, connection.tokenGeneration, tokenHash(token), principalHash(identity.principal));
+    else connection.firstTokenHash = tokenHash(token);
     connection.tell({ type: 'token', token, lifeMs: limits.resumeLifeMs });
+    // It had to wait for its token, and has asked for something meanwhile.
+    if (!isKept && connection.subscriptions.size + connection.patterns.size > 0) this.changed(connection);
   }
 }
 

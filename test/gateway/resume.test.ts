@@ -34,6 +34,19 @@ async function bookOf(gateway: Gateway, symbol: string, size: number): Promise<v
   expect(sent.status).toBe(200);
 }
 
+/** A client with something to come back to: nothing else is kept. */
+async function subscribed(gateway: Gateway, connect: () => Promise<TestClient> = () => TestClient.connect(gateway)) {
+  const client = await connect();
+  client.send({ op: 'subscribe', id: 1, channel: 'status', symbols: ['A'] });
+  await client.next('status');
+  return client;
+}
+
+/** A state is there within a quarter of a second. */
+function settledOnRedis(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 500));
+}
+
 /** Ends the connection as a network does. */
 async function cut(client: TestClient): Promise<void> {
   client.end();
@@ -227,10 +240,17 @@ describe('a cursor is answered, and the client told how', () => {
 describe('a token is refused, and the connection stays open and new', () => {
   test('the second time', async () => {
     const gateway = startGateway({}, LISTED);
-    const first = await TestClient.connect(gateway);
+    const first = await subscribed(gateway);
     await cut(first);
     await resumed(gateway, first.token);
     expect(await refusal(gateway, first.token)).toBe('used-token');
+  });
+
+  test('when there is nothing to bring back: no more is kept of those who only connect', async () => {
+    const gateway = startGateway({}, LISTED);
+    const first = await TestClient.connect(gateway);
+    await cut(first);
+    expect(await refusal(gateway, first.token)).toBe('expired-token');
   });
 
   test('when it is none, or was touched', async () => {
@@ -251,6 +271,7 @@ describe('a token is refused, and the connection stays open and new', () => {
       return { client, token: (await client.next('token')).token };
     };
     const first = await bearing(desk.key);
+    await subscribed(gateway, async () => first.client);
     await cut(first.client);
     const thief = await bearing(other.key);
     thief.client.send({ op: 'resume', id: 1, token: first.token });
@@ -264,7 +285,7 @@ describe('a token is refused, and the connection stays open and new', () => {
 
   test('when its life is over', async () => {
     const gateway = startGateway({ resumeLifeMs: 1_000, resumeRenewMs: 1_000 }, LISTED);
-    const first = await TestClient.connect(gateway);
+    const first = await subscribed(gateway);
     await cut(first);
     await new Promise((resolve) => setTimeout(resolve, 1_100));
     expect(await refusal(gateway, first.token)).toBe('expired-token');
@@ -303,7 +324,8 @@ describe('while connected', () => {
   test('a token is renewed; the one before it stays good, the one before that does not', async () => {
     const gateway = startGateway({ resumeRenewMs: 1_000 }, LISTED);
     const first = TestClient.open(gateway, SUBPROTOCOL_JSON);
-    const tokens: string[] = [];
+    const tokens = [(await first.next('token')).token];
+    await subscribed(gateway, async () => first);
     while (tokens.length < 3) tokens.push((await first.next('token')).token);
     expect(new Set(tokens).size).toBe(3);
     await cut(first);
@@ -314,7 +336,7 @@ describe('while connected', () => {
 
   test('of many sockets that race for one token one wins', async () => {
     const gateway = startGateway({}, LISTED);
-    const first = await TestClient.connect(gateway);
+    const first = await subscribed(gateway);
     await cut(first);
     const racers = await Promise.all(Array.from({ length: 8 }, () => TestClient.connect(gateway)));
     for (const racer of racers) racer.send({ op: 'resume', id: 1, token: first.token });
@@ -331,7 +353,7 @@ describe('while connected', () => {
 
   test('what was asked for behind a resume is answered behind it, in order', async () => {
     const gateway = startGateway({}, LISTED);
-    const first = await TestClient.connect(gateway);
+    const first = await subscribed(gateway);
     await cut(first);
     const client = await TestClient.connect(gateway);
     client.send({ op: 'ping', id: 1 }, { op: 'resume', id: 2, token: first.token }, { op: 'ping', id: 3 }, WISHES[3]!);
@@ -366,8 +388,7 @@ describe('on another gateway of the same Redis', () => {
       (frame) => frame.type === 'topic' && frame.symbol === 'A' && frame.channel === 'book',
     ) as Extract<Frame, { type: 'topic' }>;
     await first.settled();
-    // A state is there within a quarter of a second.
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await settledOnRedis();
     await cut(first);
     await bookOf(here, 'A', 2);
     const { client, ack } = await resumed(there, first.token, { cursors: { 'book:A': { epoch, seq: 1, depth: 5 } } });
@@ -390,7 +411,8 @@ describe('on another gateway of the same Redis', () => {
   test('of two sockets on two gateways that race for one token one wins', async () => {
     const gateways = await two();
     for (let round = 0; round < 5; round++) {
-      const first = await TestClient.connect(gateways[0]);
+      const first = await subscribed(gateways[0]);
+      await settledOnRedis();
       await cut(first);
       const racers = await Promise.all(gateways.map((each) => TestClient.connect(each)));
       for (const racer of racers) racer.send({ op: 'resume', id: 1, token: first.token });

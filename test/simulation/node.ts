@@ -96,6 +96,7 @@ class WitnessedContinuity extends Continuity {
   }
 
   override changed(connection: Connection): void {
+    this.ledger.kept(connection);
     this.ledger.noted(connection);
     super.changed(connection);
   }

@@ -31,6 +31,8 @@ interface Account {
   readonly chapters: Chapter[];
   /** When each token was given, the first one first. */
   readonly givenMs: number[];
+  /** Since when there is something to bring back; null: nothing is kept of it. */
+  keptMs: number | null;
   endedMs: number | null;
   /** Whether its node died with it, so that what waited to be written was lost. */
   orphaned: boolean;
@@ -92,7 +94,7 @@ export class SessionLedger {
     const { id: session, identity } = connection;
     this.accounts.set(session, {
       ...{ session, principal: identity.principal, changedHands: false, life },
-      ...{ chapters: [{ sinceMs: this.kernel.nowMs(), truth: NOTHING, told: true }], givenMs: [] },
+      ...{ chapters: [{ sinceMs: this.kernel.nowMs(), truth: NOTHING, told: true }], givenMs: [], keptMs: null },
       ...{
         endedMs: null,
         orphaned: false,
@@ -112,8 +114,16 @@ export class SessionLedger {
     const { givenMs } = account;
     account.changedHands ||= account.principal !== principal;
     account.principal = principal;
+    // As long as nothing is kept, another token is in place of the first.
+    if (account.keptMs === null) givenMs.length = 0;
     if (generation !== givenMs.length + 1) this.fail(`token ${generation} of ${session} after ${givenMs.length}`);
     givenMs.push(this.kernel.nowMs());
+  }
+
+  /** There is something to bring back. */
+  kept({ id }: Connection): void {
+    const account = this.accounts.get(id)!;
+    if (account.givenMs.length > 0) account.keptMs ??= this.kernel.nowMs();
   }
 
   /** What the connection has may be something else. Where a state is asked for once, in the end, the end is what counts. */
@@ -214,6 +224,7 @@ export class SessionLedger {
     if (attempt.principal !== principal || own !== principal) {
       this.fail(`${session} of ${own} was brought back by ${attempt.principal}`);
     }
+    if (account.keptMs === null) return this.fail(`${session} was taken, and nothing was kept of it`);
     if (account.takenMs !== null) {
       if (account.lossesBefore === (shared?.losses ?? 0)) this.fail(`${session} was taken twice`);
       this.events['taken again after a loss'] += 1;
@@ -221,7 +232,10 @@ export class SessionLedger {
     const newest = account.givenMs.filter((givenMs) => givenMs < nowMs - lagMs || lagMs === 0).length;
     if (generation < newest - 1 && !troubled) this.fail(`${session}: token ${generation} was taken after ${newest}`);
     const lastMs = account.endedMs === null || account.orphaned ? times.resumeRenewMs : 0;
-    const fromMs = shared === null ? (account.endedMs ?? account.givenMs.at(-1)!) : (account.endedMs ?? nowMs);
+    const fromMs =
+      shared === null
+        ? (account.endedMs ?? Math.max(account.givenMs.at(-1)!, account.keptMs))
+        : (account.endedMs ?? nowMs);
     if (!troubled && nowMs > fromMs + lastMs + times.resumeLifeMs + lagMs) this.fail(`${session} was taken too late`);
     this.compare(account, session, saved, troubled);
     account.takenMs = nowMs;
@@ -285,12 +299,13 @@ export class SessionLedger {
     const nowMs = this.kernel.nowMs();
     const shared = this.sharing();
     if (account.takenMs !== null || account.attempts > 0 || generation < givenMs.length - 1) return false;
+    if (account.keptMs === null) return false;
     if (shared === null) {
       if (account.life !== life) return false;
       const lastMs = account.endedMs ?? givenMs.at(-1)! + times.resumeRenewMs;
       return nowMs < lastMs + times.resumeLifeMs;
     }
-    const toldMs = givenMs[generation - 1]! + lagMs;
+    const toldMs = Math.max(givenMs[generation - 1]!, account.keptMs) + lagMs;
     if (shared.isTroubled || nowMs < toldMs || (account.endedMs ?? toldMs) < toldMs) return false;
     return nowMs < (account.endedMs ?? givenMs.at(-1)!) + times.resumeLifeMs - lagMs;
   }
