@@ -91,8 +91,8 @@ export class Connection extends Recipient implements Served {
   /** How many tokens were given for its session, and when the next is due. */
   tokenGeneration = 0;
   tokenDueMs = Number.POSITIVE_INFINITY;
-  /** Of the token that it has, while its session is not kept; null: it is. */
-  firstTokenHash: string | null = null;
+  /** The token that it has, while its session is not kept; null: it is. */
+  firstToken: string | null = null;
   /** Subscriptions have ended of themselves, and whoever keeps the session was not told yet. */
   hasLess = false;
   /** Requests that wait for the one before them; null: none is under way. */
@@ -142,7 +142,7 @@ export class Connection extends Recipient implements Served {
     this.identityEndsMs = Number.POSITIVE_INFINITY;
     this.tokenGeneration = 0;
     this.tokenDueMs = Number.POSITIVE_INFINITY;
-    this.firstTokenHash = null;
+    this.firstToken = null;
     this.hasLess = false;
     this.allowance.reset(nowMs);
     this.clientLagMs = null;
@@ -382,6 +382,9 @@ export class Connection extends Recipient implements Served {
     this.patternMap = null;
     this.waiting = null;
     this.heldSeqs = null;
+    this.firstToken = null;
+    // Nothing of the one who has gone is held on to while nobody takes its place.
+    this.socket = CLOSED_SOCKET;
   }
 
   /** Up to `readMs` what it sends was read. What follows from it is `silentMsOf`. */

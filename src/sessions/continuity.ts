@@ -66,7 +66,7 @@ export class Continuity {
   tick(connection: Connection, nowMs: number): void {
     if (nowMs < connection.tokenDueMs || !this.options.store.ready) return;
     // One that nobody keeps runs out with nothing.
-    if (connection.tokenGeneration === 0 || connection.firstTokenHash === null) this.give(connection);
+    if (connection.tokenGeneration === 0 || connection.firstToken === null) this.give(connection);
   }
 
   /** Somebody else is served on this connection from now on: what was given to the one before is void. */
@@ -77,11 +77,11 @@ export class Continuity {
   /** Subscriptions or wishes are others. */
   changed(connection: Connection): void {
     const { store } = this.options;
-    const { id, firstTokenHash, tokenGeneration, identity } = connection;
+    const { id, firstToken, tokenGeneration, identity } = connection;
     connection.hasLess = false;
-    if (tokenGeneration > 0 && firstTokenHash !== null) {
-      connection.firstTokenHash = null;
-      store.renew(id, tokenGeneration, firstTokenHash, principalHash(identity.principal));
+    if (tokenGeneration > 0 && firstToken !== null) {
+      connection.firstToken = null;
+      store.renew(id, tokenGeneration, tokenHash(firstToken), principalHash(identity.principal));
     }
     store.changed(id, () => saved(connection));
   }
@@ -128,13 +128,13 @@ export class Continuity {
   private give(connection: Connection): void {
     const { store, tokens, clock, limits, random } = this.options;
     const { id: session, identity } = connection;
-    const isKept = connection.tokenGeneration > 0 && connection.firstTokenHash === null;
+    const isKept = connection.tokenGeneration > 0 && connection.firstToken === null;
     if (isKept || connection.tokenGeneration === 0) connection.tokenGeneration += 1;
     connection.tokenDueMs = clock.nowMs() + limits.resumeRenewMs * (1 - random() / 4);
     const token = tokens.sign({ session, generation: connection.tokenGeneration }, identity.principal);
     // Nothing is kept of a session before there is something to bring back: most connects of a crowd end before that.
     if (isKept) store.renew(session, connection.tokenGeneration, tokenHash(token), principalHash(identity.principal));
-    else connection.firstTokenHash = tokenHash(token);
+    else connection.firstToken = token;
     connection.tell({ type: 'token', token, lifeMs: limits.resumeLifeMs });
     // It had to wait for its token, and has asked for something meanwhile.
     if (!isKept && connection.subscriptions.size + connection.patterns.size > 0) this.changed(connection);
