@@ -15,7 +15,7 @@ const BOOK_UPDATES_PER_SEC = 10;
 const AWAY_MS = 500;
 const FRESH_AFTER_MS = 100;
 /** Before it counts: what is called for the first time is slow. */
-const WARM_UP_ROUNDS = 3;
+const WARM_UP_ROUNDS = 20;
 const TOLD_EVERY = 10;
 const ANSWER_MS_MAX = 60_000;
 
