@@ -34,8 +34,8 @@ const DRAINING_RETRY_MS = 1_000;
 /** Nobody is told to wait longer than that for its turn. */
 const TURN_MS_MAX = 60_000;
 const TURN_MS_MIN = 50;
-/** As many may come at once as are let in within this. */
-const BURST_MS = 250;
+/** As many may come at once as are let in within this: a page with its tabs, a small crowd. */
+const BURST_MS = 1_000;
 
 export class Admission {
   /** Places that are taken. */

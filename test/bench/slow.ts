@@ -78,7 +78,7 @@ function readOptions(): Options | null {
 /** The gateway and what is published into it. */
 class Market {
   readonly gateway = new Gateway(
-    readSettings({ port: 0, adminPort: 0 }, {}),
+    readSettings({ port: 0, adminPort: 0, connectsPerSecMax: 1_000_000 }, {}),
     pino({ level: 'warn' }, pino.destination(2)),
   );
   readonly symbols: readonly string[];

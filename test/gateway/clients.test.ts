@@ -129,7 +129,7 @@ describe('who is not let in is told why in a frame, and closed', () => {
   });
 
   test('past the pace, each with another time; those who do as they are told are let in', async () => {
-    const gateway = startGateway({ connectsPerSecMax: 8 });
+    const gateway = startGateway({ connectsPerSecMax: 2 });
     const clients = Array.from({ length: 6 }, () => TestClient.open(gateway, SUBPROTOCOL_JSON));
     const first = await Promise.all(clients.map((each) => each.takeUntil(() => true, 'anything')));
     const types = first.map(([frame]) => frame!.type).sort();

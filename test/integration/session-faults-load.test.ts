@@ -60,6 +60,9 @@ describe('ten thousand subscriptions that come and go', () => {
     const market = new Market(gateway, new Random(1));
     for (const symbol of symbols) await market.open(symbol, 5);
     const client = await TestClient.connect(gateway);
+    // From its first request on its session is kept.
+    client.send({ op: 'instruments', id: 1 });
+    await client.settled();
     const empty = kept(gateway);
     expect(empty).toMatchObject({ connections: 1, lanes: 1, topics: 0, listeners: 0 });
     for (let i = 0; i < 100; i++) {
