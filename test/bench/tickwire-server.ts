@@ -12,7 +12,10 @@ import type { Gauge } from './watch.ts';
 import { symbolOf } from './workloads.ts';
 
 serveSubject(async (setup) => {
-  const gateway = new Gateway(readSettings({ port: 0, adminPort: 0, connectsPerSecMax: 1_000_000 }), pino({ level: 'warn' }));
+  const gateway = new Gateway(
+    readSettings({ port: 0, adminPort: 0, connectsPerSecMax: 1_000_000 }),
+    pino({ level: 'warn' }),
+  );
   await list(gateway, setup);
   gateway.start();
   return { port: Number(new URL(gateway.url).port), ...publisherOf(gateway, setup), ...watchedOf(gateway) };

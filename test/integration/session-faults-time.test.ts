@@ -44,7 +44,7 @@ class StallingGateway {
   }
 
   static async start(): Promise<StallingGateway> {
-    const file = join(import.meta.dirname, 'session-faults-gateway.ts');
+    const file = join(import.meta.dirname, 'session-gateway-child.ts');
     const child = spawn(process.execPath, ['--import', 'tsx', file], { stdio: ['pipe', 'pipe', 'inherit'] });
     onTestFinished(() => void child.kill('SIGKILL'));
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
