@@ -109,10 +109,9 @@ export class Door {
     for (const connection of [...connections]) {
       const now = this.options.access.refresh(connection.identity);
       if ('code' in now) {
-        // Its own clock ends that one, which was not set meanwhile.
-        if (now.code === 'expired-credential') continue;
+        const expired = now.code === 'expired-credential';
         revoke(connection);
-        connection.refuse(fault('revoked'), null);
+        connection.refuse(expired ? now : fault('revoked'), expired ? 0 : null);
       } else if (now !== connection.identity) this.identify(connection, now);
     }
   }

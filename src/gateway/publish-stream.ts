@@ -62,8 +62,7 @@ export class PublishStream implements StreamHandlers<PublisherSession> {
       if (session.identity === null) continue;
       const now = this.options.access.refresh(session.identity);
       if (!('code' in now)) session.identify(now);
-      // An expiry is for its own clock, which was not set meanwhile.
-      else if (now.code !== 'expired-credential') session.leave(fault('revoked'));
+      else session.leave(now.code === 'expired-credential' ? now : fault('revoked'));
     }
   }
 

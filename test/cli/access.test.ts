@@ -114,7 +114,7 @@ describe('watch', () => {
   });
 
   test('comes again when the gateway says, where it lets nobody else in just now', async () => {
-    const { gateway } = await startDemo({ connectsPerSecMax: 4 });
+    const { gateway } = await startDemo({ connectsPerSecMax: 1 });
     await TestClient.connect(gateway);
     const watch = new Command(['watch', 'BTC-USD', '--url', gateway.url]);
     await watch.says(/^busy: More clients connect .* Trying again in \d\.\d s\.\n/, 'stderr');

@@ -210,7 +210,12 @@ describe('a wall clock that is set by an hour, forth and back,', () => {
       const brief = await bearing(gateway, soon.key);
       const others = Object.values(served).map(({ client }) => client);
       const spare = await Promise.all([1, 2].map(() => bearing(gateway, desk.key)));
-      for (const { client } of spare) client.end();
+      for (const { client } of spare) {
+        // Of a session that asks for nothing nothing is kept.
+        client.send({ op: 'instruments', id: 1 });
+        await client.next('ack');
+        client.end();
+      }
 
       for (const [i, offsetMs] of [HOUR_MS, -HOUR_MS].entries()) {
         clock.setMs(offsetMs);
