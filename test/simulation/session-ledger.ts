@@ -27,6 +27,8 @@ interface Account {
   /** Whose it was last, and whether it was another's before. */
   principal: string;
   changedHands: boolean;
+  /** When it was another's last. */
+  formerMs: number;
   readonly life: Life;
   readonly chapters: Chapter[];
   /** When each token was given, the first one first. */
@@ -93,7 +95,7 @@ export class SessionLedger {
   begun(connection: Connection, life: Life): void {
     const { id: session, identity } = connection;
     this.accounts.set(session, {
-      ...{ session, principal: identity.principal, changedHands: false, life },
+      ...{ session, principal: identity.principal, changedHands: false, formerMs: Number.NEGATIVE_INFINITY, life },
       ...{ chapters: [{ sinceMs: this.kernel.nowMs(), truth: NOTHING, told: true }], givenMs: [], keptMs: null },
       ...{
         endedMs: null,
@@ -112,6 +114,7 @@ export class SessionLedger {
     this.given.set(token, { session, generation, principal });
     const account = this.accounts.get(session)!;
     const { givenMs } = account;
+    if (account.principal !== principal) account.formerMs = this.kernel.nowMs();
     account.changedHands ||= account.principal !== principal;
     account.principal = principal;
     // As long as nothing is kept, another token is in place of the first.
@@ -221,7 +224,9 @@ export class SessionLedger {
     const shared = this.sharing();
     const troubled = shared?.isTroubled === true;
     const own = account.principal;
-    if (attempt.principal !== principal || own !== principal) {
+    // What was under way when it changed hands may have been first.
+    const wasOthers = own !== principal && nowMs > account.formerMs + this.flightMs;
+    if (attempt.principal !== principal || wasOthers) {
       this.fail(`${session} of ${own} was brought back by ${attempt.principal}`);
     }
     if (account.keptMs === null) return this.fail(`${session} was taken, and nothing was kept of it`);
