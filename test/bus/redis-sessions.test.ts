@@ -67,6 +67,21 @@ describe('what is written', () => {
     expect(await record()).toEqual(Object.values({ ...values, over: 1 }));
   });
 
+  test('says for longer than a renewal may stay away that it was taken: its own connection finds it so, and is told', async () => {
+    const prefix = newPrefix();
+    const brief = { ...MANY, lifeMs: 1_000, renewMs: 60_000 };
+    const own = await node(shared.url, prefix, new StillClock(), brief);
+    const other = await node(shared.url, prefix, new StillClock(), brief);
+    begin(own, 'a', '{"x":1}');
+    await own.store.settle();
+    expect(await redeem(other, 'a')).toMatchObject({ state: '{"x":1}' });
+    expect(await redis.pttl(sessionKey(prefix, 'a'))).toBeGreaterThan(brief.lifeMs + brief.renewMs);
+    begin(own, 'a', undefined, 2);
+    await own.store.settle();
+    expect(own.taken).toEqual(['a']);
+    expect(await redeem(other, 'a', 2)).toBe('used');
+  });
+
   test('outlives a gateway that says nothing any more, with the state of a quarter of a second before', async () => {
     const prefix = newPrefix();
     const [killed, other] = await Promise.all([node(shared.url, prefix), node(shared.url, prefix)]);

@@ -157,12 +157,6 @@ export const MUTANTS: readonly Mutant[] = [
     to: '',
   },
   {
-    name: 'a session that is known as taken for too short a time',
-    file: 'src/bus/redis-sessions.ts',
-    from: 'const usedMs = lifeMs + renewMs + EXPIRED_KNOWN_MS;',
-    to: 'const usedMs = lifeMs;',
-  },
-  {
     name: 'a change of a session that is not written',
     file: 'src/bus/redis-sessions.ts',
     from: '    known.changes += 1;\n',
