@@ -20,6 +20,9 @@ export interface Offer {
 
 /** @param lines the values of Sec-WebSocket-Protocol, which may be there more than once (RFC 6455 section 11.3.4). */
 export function readOffer(lines: readonly string[]): Offer {
+  const [first = ''] = lines;
+  const only = lines.length === 1 ? codecOf(first) : undefined;
+  if (only !== undefined) return { codec: only, echo: first, credential: null };
   const offered = lines.flatMap((line) => line.split(',').map((each) => each.trim())).filter((each) => each !== '');
   const bearer = offered.find((name) => name.startsWith(CREDENTIAL_PREFIX))?.slice(CREDENTIAL_PREFIX.length) ?? '';
   const credential = bearer === '' ? null : bearer;
@@ -46,6 +49,6 @@ export function handshakeFault(headers: ReadonlyMap<string, string>): { status: 
   return { status: 400, why: 'Sec-WebSocket-Key is 16 random bytes in base64' };
 }
 
-function hasToken(list: string | undefined, token: string): boolean {
-  return (list ?? '').split(',').some((each) => each.trim().toLowerCase() === token);
+function hasToken(list = '', token: string): boolean {
+  return list.toLowerCase() === token || list.split(',').some((each) => each.trim().toLowerCase() === token);
 }

@@ -109,6 +109,7 @@ export class ByteWriter {
 
   string(text: string): void {
     this.reserve(5 + text.length * 3);
+    if (text.length < 32 && this.ascii(text)) return;
     // The header is written for the length in UTF-8, which for ASCII, nearly all there is, is the text's.
     let header = headerBytes(text.length);
     let { written } = utf8.encodeInto(text, this.bytes.subarray(this.length + header));
@@ -128,6 +129,19 @@ export class ByteWriter {
       this.view.setUint32(this.length + 1, written);
     }
     this.length += header + written;
+  }
+
+  /** Writes a short string if it is ASCII: without the view that an encoder needs, of which one a string is a lot of garbage. */
+  private ascii(text: string): boolean {
+    const { bytes, length } = this;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f) return false;
+      bytes[length + 1 + i] = code;
+    }
+    bytes[length] = 0xa0 | text.length;
+    this.length = length + 1 + text.length;
+    return true;
   }
 
   /** Plain text in UTF-8, without a header: the JSON codec's frames. */

@@ -4,6 +4,7 @@
 
 import type { Clock } from '../ports/clock.ts';
 import { type Fault, fault } from '../protocol/errors.ts';
+import { Tally } from './tally.ts';
 
 export interface AdmissionLimits {
   readonly connectionsMax: number;
@@ -42,8 +43,8 @@ export class Admission {
   total = 0;
   /** Set while the gateway takes nobody any more. */
   draining = false;
-  private readonly ofAddress = new Map<string, number>();
-  private readonly ofPrincipal = new Map<string, number>();
+  private readonly ofAddress = new Tally();
+  private readonly ofPrincipal = new Tally();
   /** Who may be let in at once. */
   private turns: number;
   /** Who was told to come back, and has not been yet, as far as one can know. */
@@ -60,34 +61,34 @@ export class Admission {
     const { connectionsMax, connectionsPerAddressMax } = this.options.limits;
     if (this.draining) return { fault: fault('draining'), retryAfterMs: this.spread(DRAINING_RETRY_MS) };
     if (this.total >= connectionsMax) return this.full(fault('too-many-connections', `at most ${connectionsMax}`));
-    const here = this.ofAddress.get(address) ?? 0;
+    const here = this.ofAddress.of(address);
     if (!local && here >= connectionsPerAddressMax) {
       return this.full(fault('too-many-from-address', `at most ${connectionsPerAddressMax}`));
     }
     if (!this.takeTurn()) return this.later();
     this.total += 1;
-    if (!local) this.ofAddress.set(address, here + 1);
+    if (!local) this.ofAddress.add(address);
     return null;
   }
 
   /** Gives the place back. */
   leave(address: string, local: boolean): void {
     this.total -= 1;
-    if (!local) giveBack(this.ofAddress, address);
+    if (!local) this.ofAddress.take(address);
   }
 
   /** Takes a place of a principal's. `grantedMax`: what its entitlement says, 0 for nothing. */
   join(principal: string, grantedMax: number): Refusal | null {
     const { connectionsPerPrincipalMax } = this.options.limits;
     const max = grantedMax === 0 ? connectionsPerPrincipalMax : grantedMax;
-    const here = this.ofPrincipal.get(principal) ?? 0;
+    const here = this.ofPrincipal.of(principal);
     if (here >= max) return this.full(fault('too-many-of-principal', `at most ${max}`));
-    this.ofPrincipal.set(principal, here + 1);
+    this.ofPrincipal.add(principal);
     return null;
   }
 
   part(principal: string): void {
-    giveBack(this.ofPrincipal, principal);
+    this.ofPrincipal.take(principal);
   }
 
   /** What is counted, for operators and for tests that want it back at zero. */
@@ -129,10 +130,4 @@ export class Admission {
   private spread(aroundMs: number): number {
     return Math.round(aroundMs * (1 + this.options.random() / 4));
   }
-}
-
-function giveBack(counts: Map<string, number>, key: string): void {
-  const left = (counts.get(key) ?? 1) - 1;
-  if (left > 0) counts.set(key, left);
-  else counts.delete(key);
 }

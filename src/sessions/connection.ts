@@ -210,9 +210,7 @@ export class Connection extends Recipient implements Served {
   /** Bytes a second that client and operator allow; 0: no limit. */
   get bytesPerSecMax(): number {
     const { connectionBytesPerSecMax } = this.site.limits;
-    const all = [this.clientBytesPerSec, connectionBytesPerSecMax, this.identity.grant.bytesPerSec];
-    const limits = all.filter((limit) => limit > 0);
-    return limits.length === 0 ? 0 : Math.min(...limits);
+    return leastLimit(leastLimit(this.clientBytesPerSec, connectionBytesPerSecMax), this.identity.grant.bytesPerSec);
   }
 
   override admit(bytes: number): boolean {
@@ -378,7 +376,8 @@ export class Connection extends Recipient implements Served {
       subscription.topic.remove(subscription);
       topics.release(subscription.topic);
     }
-    this.subscriptions.clear();
+    // An emptied map's old table holds its next one: in a connection that is used again that outlives every small collection.
+    if (this.subscriptions.size > 0) this.subscriptions.clear();
     this.patternMap = null;
     this.waiting = null;
     this.heldSeqs = null;
@@ -445,4 +444,9 @@ export class Connection extends Recipient implements Served {
     this.shut();
     socket.end(code, reason);
   }
+}
+
+/** Of two limits, where 0 is none. */
+function leastLimit(one: number, other: number): number {
+  return one === 0 || other === 0 ? one + other : Math.min(one, other);
 }

@@ -30,7 +30,7 @@ export class Rotation {
   }
 
   clear(): void {
-    this.waiting?.clear();
+    if (this.size > 0) this.waiting?.clear();
     this.served = 0;
   }
 

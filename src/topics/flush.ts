@@ -60,7 +60,11 @@ export class Flush implements Turn {
   /** The first `dueViewCount`; lists that are refilled every turn are not emptied, which would give up their memory each time. */
   private readonly dueViews: View[] = [];
   private dueViewCount = 0;
-  private readonly woken = new Set<Recipient>();
+  /** The first `wokenCount`, in the order in which they were woken. */
+  private woken: (Recipient | null)[] = [];
+  private wokenCount = 0;
+  /** The list of the turn before, used again. */
+  private pumped: (Recipient | null)[] = [];
   /** Lanes to which something is due, the first `touchedCount`. */
   private readonly touched: number[] = [];
   private touchedCount = 0;
@@ -123,8 +127,10 @@ export class Flush implements Turn {
 
   /** Pumps the recipient at the end of this turn. */
   wake(recipient: Recipient): void {
-    this.woken.add(recipient);
     this.schedule();
+    if (recipient.woken) return;
+    recipient.woken = true;
+    this.woken[this.wokenCount++] = recipient;
   }
 
   /** Answers the view at each tick of its interval from now on; all views of an interval share the ticks. */
@@ -350,12 +356,21 @@ export class Flush implements Turn {
   }
 
   private pumpWoken(): void {
-    if (this.woken.size === 0) return;
+    if (this.wokenCount === 0) return;
+    const { woken, wokenCount } = this;
     const { clock } = this.options;
     const nowUs = clock.nowUs();
     const nowMs = clock.nowMs();
-    const woken = [...this.woken];
-    this.woken.clear();
-    for (const recipient of woken) recipient.pump(nowUs, nowMs);
+    // Who is woken from here on is pumped in the next turn.
+    this.woken = this.pumped;
+    this.wokenCount = 0;
+    this.pumped = woken;
+    for (let i = 0; i < wokenCount; i++) (woken[i] as Recipient).woken = false;
+    for (let i = 0; i < wokenCount; i++) {
+      const recipient = woken[i] as Recipient;
+      // None is held on to that may be over by the next turn.
+      woken[i] = null;
+      recipient.pump(nowUs, nowMs);
+    }
   }
 }

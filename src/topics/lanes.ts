@@ -15,6 +15,7 @@ export const CLOSED_SOCKET: Socket = {
 /** In the place of whoever has left: it wants nothing. */
 const NOBODY: Recipient = {
   lane: -1,
+  woken: false,
   admit: () => false,
   strained: () => {},
   wake: () => {},

@@ -3,6 +3,9 @@
 import type { Subscription } from './subscription.ts';
 
 export abstract class Recipient {
+  /** It is to be pumped at the end of this turn. The flush's own. */
+  woken = false;
+
   /** Its place among the flush's lanes. */
   abstract readonly lane: number;
 

@@ -1,7 +1,7 @@
 // Owns the crowd of `bench:sessions`: a process whose clients are bare TCP sockets. It carries out one order after the other.
 // The orchestrator starts it. Invariant: each order gets its one answer, whatever went wrong on the connections.
 
-import { flood, pace, probe } from './sessions/connecting.ts';
+import { probe } from './sessions/connecting.ts';
 import { Holding } from './sessions/holding.ts';
 import type { FromCrowd, ToCrowd } from './sessions/messages.ts';
 import { Storm } from './sessions/storming.ts';
@@ -18,10 +18,6 @@ async function answer(message: ToCrowd): Promise<FromCrowd> {
   switch (message.type) {
     case 'probe':
       return probe(message);
-    case 'flood':
-      return flood(message);
-    case 'pace':
-      return pace(message);
     case 'hold':
       holding = new Holding(message);
       return holding.open();

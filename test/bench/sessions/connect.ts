@@ -1,26 +1,24 @@
 // Owns the part `connect`: how many connects a second there can be, and how long one takes to its welcome at half of that, next to
-// raw uWebSockets.js that sends the same bytes. Rounds alternate. Invariant: both are measured at the same rate, from the same process.
+// raw uWebSockets.js that sends the same bytes. Rounds alternate. Invariant: both are measured at the same rate, by the same crowd.
 
 import { GENERATOR_CORE, SUBJECT_CORE } from '../children.ts';
 import { FOREIGN_SHARE_MAX, foreignShare, sampleCores } from '../machine.ts';
-import type { FromCrowd } from './messages.ts';
+import { flood, pace } from './hasty.ts';
+import type { Paced } from './messages.ts';
 import { median, type Part, type PartOptions, tellFaults, verdict } from './part.ts';
-import { type CrowdChild, Processes, type Served, welcomeBytes } from './processes.ts';
+import { Processes, type Served, welcomeBytes } from './processes.ts';
 
 const ROUNDS = 5;
 const SECONDS = 5;
 const IN_FLIGHTS = [8, 32, 128] as const;
 const FLOOD_SECONDS = 2;
 const WARM_UP_SECONDS = 1;
-const ANSWER_MS_MAX = 60_000;
 /** A crowd that is so busy queues, and its queue is in the latencies. */
 const CROWD_SHARE_MAX = 0.8;
 
 /** To reach, at p99: as fast as this, or as so many times raw's. */
 const P99_US_MAX = 2_000;
 const P99_TO_RAW_MAX = 1.5;
-
-export type Paced = Extract<FromCrowd, { type: 'paced' }>;
 
 /** Both, in one round. */
 export interface ConnectRound {
@@ -47,7 +45,7 @@ export const connect: Part = async (options) => {
     const crowd = processes.crowd(pinned ? GENERATOR_CORE : null);
     const tickwire = await processes.gateway(pinned ? SUBJECT_CORE : null);
     const raw = await processes.baseline(pinned ? SUBJECT_CORE : null, await welcomeBytes(crowd, tickwire));
-    return await new Connecting(crowd, { raw, tickwire }, options).run();
+    return await new Connecting({ raw, tickwire }, options).run();
   } finally {
     await processes.stop();
   }
@@ -57,7 +55,6 @@ class Connecting {
   private valid = true;
 
   constructor(
-    private readonly crowd: CrowdChild,
     private readonly served: Readonly<Record<Name, Served>>,
     private readonly options: PartOptions,
   ) {}
@@ -91,12 +88,11 @@ class Connecting {
   }
 
   private async flood(name: Name, inFlight: number): Promise<Saturation> {
-    const { crowd, options } = this;
+    const { options } = this;
     const { child, target } = this.served[name];
     child.tell({ type: 'usage' });
     const before = await child.next('usage');
-    crowd.tell({ type: 'flood', ...target, inFlight, seconds: FLOOD_SECONDS, connectsMax: Number.MAX_SAFE_INTEGER });
-    const flooded = await crowd.next('flooded', ANSWER_MS_MAX);
+    const flooded = await flood({ ...target, inFlight, seconds: FLOOD_SECONDS }, this.core);
     child.tell({ type: 'usage' });
     const after = await child.next('usage');
     this.valid = tellFaults(name, flooded, options) && this.valid;
@@ -108,12 +104,16 @@ class Connecting {
     };
   }
 
+  private get core(): number | null {
+    return this.options.pinned ? GENERATOR_CORE : null;
+  }
+
   private async pace(name: Name, connectsPerSec: number, round: string): Promise<Paced> {
-    const { crowd, options } = this;
+    const { options } = this;
     const seconds = options.seconds ?? SECONDS;
     const coresFrom = sampleCores();
-    crowd.tell({ type: 'pace', ...this.served[name].target, connectsPerSec, warmUpSeconds: WARM_UP_SECONDS, seconds });
-    const paced = await crowd.next('paced', seconds * 1_000 + ANSWER_MS_MAX);
+    const { target } = this.served[name];
+    const paced = await pace({ ...target, connectsPerSec, warmUpSeconds: WARM_UP_SECONDS, seconds }, this.core);
     const foreign = foreignShare(coresFrom, sampleCores(), GENERATOR_CORE, paced.cpuShare) ?? 0;
     options.say(pacedLine(round, name, paced, options.pinned ? foreign : 0));
     this.valid = tellFaults(name, paced, options) && this.valid;

@@ -1,9 +1,9 @@
 // Holds the arithmetic of `bench:sessions`: figures from readings, and what counts as reached.
 
 import { describe, expect, it } from 'vitest';
-import { type ConnectRound, summaryLines as connectLines, type Paced } from './connect.ts';
+import { type ConnectRound, summaryLines as connectLines } from './connect.ts';
 import { weightLines, weightOf } from './idle.ts';
-import type { MemoryReading } from './messages.ts';
+import type { MemoryReading, Paced } from './messages.ts';
 import { median, percentile } from './part.ts';
 import { classesOf } from './reading.ts';
 import { healedShare, type ResumeRound, summaryLines as resumeLines } from './resume.ts';
@@ -27,7 +27,6 @@ describe('figures', () => {
 
 describe('connect', () => {
   const paced = (p99Us: number): Paced => ({
-    type: 'paced',
     latency: { count: 1, p50Us: 100, p99Us, maxUs: p99Us },
     latenessP99Us: 0,
     cpuShare: 0.5,

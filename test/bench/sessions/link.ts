@@ -12,7 +12,7 @@ const EMPTY = Buffer.alloc(0);
 const buffer = new ReadBuffer(4_194_304, 262_144);
 
 /** Each has ports of its own: tens of thousands of connections from one would use them up. Elsewhere loopback has one address. */
-const SOURCES = process.platform === 'linux' ? 16 : 1;
+export const SOURCES = process.platform === 'linux' ? 16 : 1;
 
 /** What happens to a link. Bytes are only valid during the call. */
 export interface LinkHolder {
@@ -107,7 +107,7 @@ export class Link implements WsSink {
 const upgrades = new Map<string, string>();
 
 /** The one place where a client says who it is. */
-function upgradeOf(subprotocol: string | null, credential: string | null): string {
+export function upgradeOf(subprotocol: string | null, credential: string | null): string {
   const key = `${subprotocol} ${credential}`;
   const made = upgrades.get(key);
   if (made !== undefined) return made;

@@ -69,19 +69,26 @@ export interface Faults {
   readonly faultTexts: readonly string[];
 }
 
-/** Connects, is welcomed, resets. `inFlight` at a time, one after the other, for so long; or so many in all. */
+/** Connects, is welcomed, resets; `inFlight` at a time, each followed by the next. */
 export interface FloodOrder extends Target {
-  readonly type: 'flood';
   readonly inFlight: number;
   readonly seconds: number;
-  readonly connectsMax: number;
+}
+export interface Flooded extends Faults {
+  readonly connects: number;
+  readonly seconds: number;
+  readonly cpuShare: number;
 }
 /** The same at so many a second whatever happens, latency from the intended time. */
 export interface PaceOrder extends Target {
-  readonly type: 'pace';
   readonly connectsPerSec: number;
   readonly warmUpSeconds: number;
   readonly seconds: number;
+}
+export interface Paced extends Faults {
+  readonly latency: LatencyFigures;
+  readonly latenessP99Us: number;
+  readonly cpuShare: number;
 }
 /** Opens so many and keeps them. */
 export interface HoldOrder extends Target {
@@ -97,8 +104,6 @@ export interface StormOrder extends Target {
   readonly booksPerClient: number;
 }
 export type ToCrowd =
-  | FloodOrder
-  | PaceOrder
   | HoldOrder
   | StormOrder
   | ({ type: 'probe' } & Target)
@@ -109,8 +114,6 @@ export type ToCrowd =
   | { type: 'settle'; finals: readonly FinalBook[] };
 export type FromCrowd =
   | { type: 'probed'; firstMessage: number[] }
-  | ({ type: 'flooded'; connects: number; seconds: number; cpuShare: number } & Faults)
-  | ({ type: 'paced'; latency: LatencyFigures; latenessP99Us: number; cpuShare: number } & Faults)
   | ({ type: 'held'; connections: number; seconds: number } & Faults)
   | ({ type: 'released'; connections: number } & Faults)
   | ({ type: 'gathered' } & Faults)

@@ -1,6 +1,6 @@
 // Owns a client of many books that goes from gateway to gateway, with what it holds or with nothing, and how long it takes until it is
-// whole. The mover's process runs it. Invariant: while it is measured messages are only kept and looked through; afterwards each is
-// decoded and applied, and a book that is not exact is a fault.
+// whole. The mover's process runs it. Invariant: every message is decoded and applied as it comes, as a client does that wants books
+// rather than bytes, and a book that is not exact is a fault.
 
 import { LocalBook } from '../../../src/client/local-book.ts';
 import { packed } from '../../../src/client/packer.ts';
@@ -23,19 +23,17 @@ interface HeldBook {
   epoch: number;
 }
 
-/** What one connection brought. */
+/** What one connection brought, and the time from its request until the last book was whole. */
 interface Visit {
-  readonly messages: Uint8Array[];
-  wholeUs: number;
+  readonly wholeUs: number;
+  readonly bytes: number;
+  readonly healed: Healed;
 }
 
 export class Mover {
   private readonly symbols: readonly string[];
   private readonly bookBySymbol: ReadonlyMap<string, number>;
   private readonly held: HeldBook[];
-  /** By port: topic ids are the gateway's own. */
-  private readonly readers = new Map<number, TickwireReader>();
-  private readonly arrivals = new Arrivals();
   private token: string | null = null;
   private leftMs = 0;
 
@@ -70,9 +68,7 @@ export class Mover {
     const token = order.resume && this.token !== null;
     const visit = await this.visit(order, faults);
     this.leftMs = performance.now();
-    const healed = this.apply(visit.messages, order, faults);
-    const bytes = visit.messages.reduce((sum, message) => sum + message.length, 0);
-    return { type: 'moved', wholeUs: visit.wholeUs, bytes, token, healed, ...faults.told() };
+    return { type: 'moved', token, ...visit, ...faults.told() };
   }
 
   private connect(
@@ -92,42 +88,34 @@ export class Mover {
     });
   }
 
-  /** Resolves when every book is whole, with everything that came until then. */
+  /** Resolves when every book is whole. */
   private visit(order: MoveOrder, faults: FaultList): Promise<Visit> {
     return new Promise((resolve) => {
-      const { port, resume } = order;
-      const reader = this.readers.get(port) ?? new TickwireReader(this.bookBySymbol);
-      this.readers.set(port, reader);
-      // By book: what it holds; nothing, where it is to begin anew.
-      const seqs = this.held.map(({ local }) => (resume ? local.seq : 0));
-      const lacking = new Set(seqs.keys());
-      const messages: Uint8Array[] = [];
-      let askedUs = 0;
+      const { resume } = order;
+      if (!resume) for (const { local } of this.held) local.reset();
+      const taking = new Taking(this.held, this.bookBySymbol, faults);
+      let [askedUs, bytes] = [0, 0];
       const over = (): void => {
         clearTimeout(timer);
+        const wholeUs = nowUs() - askedUs;
         link.reset();
-        resolve({ messages, wholeUs: nowUs() - askedUs });
+        this.token = taking.token ?? this.token;
+        resolve({ wholeUs, bytes, healed: taking.healed() });
       };
       const lost = (why: string): void => {
         faults.add(why);
         over();
       };
-      const timer = setTimeout(() => lost(`${lacking.size} books are not whole`), WHOLE_MS_MAX);
+      const timer = setTimeout(() => lost(`${taking.lacking.size} books are not whole`), WHOLE_MS_MAX);
       const ask = (): void => {
         const request = packed(this.request(resume));
         askedUs = nowUs();
         link.send(request);
       };
-      const message = (bytes: Uint8Array, start: number, end: number): void => {
-        messages.push(Uint8Array.from(bytes.subarray(start, end)));
-        const { arrivals } = this;
-        reader.read(bytes, start, end, arrivals);
-        for (let at = 0; at < arrivals.count; at++) {
-          const book = arrivals.topics[at]!;
-          if (arrivals.fromSeqs[at]! <= seqs[book]! && arrivals.seqs[at]! > seqs[book]!) lacking.delete(book);
-          if (arrivals.fromSeqs[at] === 0) lacking.delete(book);
-        }
-        if (lacking.size === 0) over();
+      const message = (buffer: Uint8Array, start: number, end: number): void => {
+        bytes += end - start;
+        taking.take(buffer.subarray(start, end));
+        if (taking.lacking.size === 0) over();
       };
       const link: Link = this.connect(order, ask, { message, lost });
     });
@@ -149,31 +137,54 @@ export class Mover {
     const cursors = this.held.map(({ epoch, local: { seq } }, book) => [this.symbols[book]!, { epoch, seq, depth: 0 }]);
     return Object.fromEntries(cursors);
   }
+}
 
-  /** Brings the books up to what came, and sees how each did. */
-  private apply(messages: readonly Uint8Array[], { resume }: MoveOrder, faults: FaultList): Healed {
-    const decoder = msgpackCodec.decoder();
-    const outcome = new Outcome(this.held.length);
-    if (!resume) for (const { local } of this.held) local.reset();
-    const topics = new Map<number, number>();
-    for (const frame of messages.flatMap((message) => decoder.decode(message))) {
-      if (frame.type === 'token') this.token = frame.token;
-      if (frame.type === 'topic') this.introduce(frame, topics);
-      const book = 'topic' in frame ? topics.get(frame.topic) : undefined;
-      if (book !== undefined) outcome.take(book, frame);
-      if (frame.type === 'book' && book !== undefined) {
-        const how = this.held[book]!.local.apply(frame);
-        if (how !== 'applied') faults.add(`${this.symbols[book]} at ${frame.seq}: ${how}`);
-      }
-      const fault = faultOf(frame);
-      if (fault !== null) faults.add(fault);
-    }
-    return outcome.healed();
+/** Takes in what one connection brings: the books up to date, each with how it came. */
+class Taking {
+  token: string | null = null;
+  /** Books of which nothing new has come yet. */
+  readonly lacking: Set<number>;
+  private readonly decoder = msgpackCodec.decoder();
+  private readonly topics = new Map<number, number>();
+  private readonly fromSeqs: readonly number[];
+  private readonly outcome: Outcome;
+
+  constructor(
+    private readonly held: readonly HeldBook[],
+    private readonly bookBySymbol: ReadonlyMap<string, number>,
+    private readonly faults: FaultList,
+  ) {
+    this.fromSeqs = held.map(({ local }) => local.seq);
+    this.lacking = new Set(held.keys());
+    this.outcome = new Outcome(held.length);
   }
 
-  private introduce({ topic, symbol, epoch }: Extract<Frame, { type: 'topic' }>, topics: Map<number, number>): void {
+  take(message: Uint8Array): void {
+    for (const frame of this.decoder.decode(message)) {
+      if (frame.type === 'token') this.token = frame.token;
+      if (frame.type === 'topic') this.introduce(frame);
+      const book = 'topic' in frame ? this.topics.get(frame.topic) : undefined;
+      if (book !== undefined) this.outcome.take(book, frame);
+      if (frame.type === 'book' && book !== undefined) this.apply(book, frame);
+      const fault = faultOf(frame);
+      if (fault !== null) this.faults.add(fault);
+    }
+  }
+
+  healed(): Healed {
+    return this.outcome.healed();
+  }
+
+  private apply(book: number, frame: Extract<Frame, { type: 'book' }>): void {
+    const { local } = this.held[book]!;
+    const how = local.apply(frame);
+    if (how !== 'applied') this.faults.add(`book ${book} at ${frame.seq}: ${how}`);
+    if (local.seq > this.fromSeqs[book]!) this.lacking.delete(book);
+  }
+
+  private introduce({ topic, symbol, epoch }: Extract<Frame, { type: 'topic' }>): void {
     const book = this.bookBySymbol.get(symbol)!;
-    topics.set(topic, book);
+    this.topics.set(topic, book);
     this.held[book]!.epoch = epoch;
   }
 }
