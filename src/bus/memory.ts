@@ -56,6 +56,8 @@ export class MemoryBus implements Bus {
     trade: new Map(),
     status: new Map(),
   };
+  /** Entries that somebody listened to. */
+  entries = 0;
   private readonly tombstonesMax: number;
   /** By channel and symbol; those that were ever asked for. */
   private readonly tenancies = new Map<string, Tenancy>();
@@ -139,6 +141,7 @@ export class MemoryBus implements Bus {
     const entry: Entry = { epoch, seq: sequencer.seq + 1, update, exchangeUs, publishUs };
     applyTo(sequencer, entry);
     sequencer.entries[(entry.seq - 1) % this.options.logEntriesMax] = entry;
+    if (sequencer.listeners.size > 0) this.entries += 1;
     for (const listener of sequencer.listeners) listener.entry(entry);
     return { epoch, seq: entry.seq };
   }

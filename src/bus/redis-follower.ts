@@ -19,6 +19,8 @@ export interface FollowerCounters {
   holes: number;
   /** Entries that were fetched from the log instead of heard. */
   repaired: number;
+  /** Times that all that was missing was fetched. */
+  mended: number;
   /** Times that the log no longer held what was missing. */
   losses: number;
   /** Epochs that were ended since the sequence had split or gone back. */
@@ -30,7 +32,7 @@ export interface FollowerCounters {
 }
 
 export function followerCounters(): FollowerCounters {
-  return { entries: 0, duplicates: 0, holes: 0, repaired: 0, losses: 0, conflicts: 0, epochs: 0, checks: 0 };
+  return { entries: 0, duplicates: 0, holes: 0, repaired: 0, mended: 0, losses: 0, conflicts: 0, epochs: 0, checks: 0 };
 }
 
 export interface FollowerOptions {
@@ -263,7 +265,10 @@ export class Follower {
       counters.repaired += 1;
       this.deliver(entry, entry.nonce);
     }
-    if (this.seq >= head.seq) return;
+    if (this.seq >= head.seq) {
+      if (this.seq > seq) counters.mended += 1;
+      return;
+    }
     counters.losses += 1;
     this.seq = head.seq;
     this.nonces.fill(0);

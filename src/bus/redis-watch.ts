@@ -25,6 +25,8 @@ export interface WatchCounters {
   unheard: number;
   /** Calls that stayed without an answer for too long, and connections that never came about. */
   unanswered: number;
+  /** How long the last canary that was heard took through Redis and back; null: none was heard yet. */
+  canaryMs: number | null;
 }
 
 const PULSE_MS = 250;
@@ -40,7 +42,7 @@ const GREETING_MS_MAX = 1_500;
 const EMPTY = new Uint8Array(0);
 
 export class RedisWatch {
-  readonly counters: WatchCounters = { canaries: 0, unheard: 0, unanswered: 0 };
+  readonly counters: WatchCounters = { canaries: 0, unheard: 0, unanswered: 0, canaryMs: null };
   private timer: Timer | null = null;
   private pulses = 0;
   private pulsedMs = Number.POSITIVE_INFINITY;
@@ -102,6 +104,7 @@ export class RedisWatch {
 
   /** The canary was heard. */
   heard(): void {
+    if (this.sungMs !== null) this.counters.canaryMs = this.options.clock.nowMs() - this.sungMs;
     this.sungMs = null;
     if (!this.silent) return;
     this.silent = false;

@@ -79,9 +79,13 @@ export class InstrumentShelf implements Shelf {
 
   constructor(
     private readonly instruments: Instruments,
-    readonly namesMax: number,
+    private readonly limits: { readonly instrumentsMax: number },
   ) {
     this.count = instruments.list().length;
+  }
+
+  get namesMax(): number {
+    return this.limits.instrumentsMax;
   }
 
   names(): string[] {

@@ -16,7 +16,7 @@ export interface RegistryOptions {
   readonly prefix?: string;
   readonly instruments: Instruments;
   readonly sets: SymbolSets;
-  /** Instruments that are taken from Redis at most. */
+  /** Instruments that are taken from Redis at most; asked for each time. */
   readonly instrumentsMax: number;
   /** Names that are remembered as gone at most, in Redis and here; default 10,000. */
   readonly tombstonesMax?: number;
@@ -52,7 +52,7 @@ export class Registry {
       new RegistryList({
         ...shared,
         key: `${prefix}:{instruments}`,
-        shelf: new InstrumentShelf(instruments, options.instrumentsMax),
+        shelf: new InstrumentShelf(instruments, options),
       }),
       new RegistryList({ ...shared, key: `${prefix}:{sets}`, shelf: new SetShelf(sets) }),
     ];

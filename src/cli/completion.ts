@@ -7,6 +7,7 @@ import { venues } from '../feeds/venues.ts';
 import { isSymbol } from '../market/instrument.ts';
 import { CHANNELS, DEPTHS, INTERVALS_MS, STATUSES } from '../protocol/frames.ts';
 import { completionScript, SHELLS, type Shell } from './completion-scripts.ts';
+import { GROUPS } from './doctor-catalogue.ts';
 import { type Endpoints, endpointsOf, usualEndpoints } from './flags.ts';
 import { examplesHelp } from './guide.ts';
 
@@ -57,7 +58,9 @@ const OPTION_SOURCES: Readonly<Record<string, Source>> = {
   'speed <n>': fixed('one', ['max', '1', '10', '100']),
   'status <status>': fixed('one', SEQUENCED),
   'symbol <symbol>': SYMBOL,
+  'only <groups>': fixed('list', GROUPS),
   'instruments <file>': FILES,
+  'config <file>': FILES,
   'credential <file>': FILES,
   'out <file>': FILES,
   'file <file>': FILES,

@@ -5,17 +5,23 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { DRAIN_PATH } from '../gateway/admin.ts';
 import { SETTINGS } from '../settings/settings.ts';
-import { AdminPort, adminUrlOf, Unanswered, USUAL_ADMIN_URL, usualAdminUrl } from './admin-port.ts';
+import {
+  ADMIN_ENVIRONMENT,
+  type AdminFlags,
+  type AdminPort,
+  addAdminFlags,
+  adminPortOf,
+  Unanswered,
+} from './admin-port.ts';
 import { ExitCode } from './complaint.ts';
 import { environmentHelp, examplesHelp } from './guide.ts';
 import { onInterrupt } from './interrupt.ts';
 import { showProgress } from './progress.ts';
 
 const LOOK_MS = 200;
-const { adminPort, drainMs } = SETTINGS;
+const { drainMs } = SETTINGS;
 
-interface DrainOptions {
-  readonly url?: string;
+interface DrainOptions extends AdminFlags {
   /** Commander's form of --no-wait. */
   readonly wait: boolean;
 }
@@ -26,35 +32,34 @@ interface Draining {
 }
 
 export function addDrain(program: Command, ended: (exitCode: number) => void): void {
-  program
+  const command = program
     .command('drain')
     .summary('send the clients of a gateway elsewhere, and end it')
     .description(
       'Has a gateway take nobody any more, tell its clients when to connect elsewhere, one after the other, and end once they have gone. ' +
         `It is what SIGTERM does; how long it takes is the gateway's setting ${drainMs.env}.`,
-    )
-    .option('--url <address>', `the gateway's admin port (${adminPort.env}, default ${USUAL_ADMIN_URL})`, adminUrlOf)
+    );
+  addAdminFlags(command)
     .option('--no-wait', 'begin it, and leave it to itself')
     .addHelpText(
       'after',
       examplesHelp([
         ['tickwire drain', 'the gateway on this machine, until it has ended'],
         ['tickwire drain --no-wait', 'from a hook that must not take long'],
+        ['tickwire drain --admin http://10.0.0.5:9002', 'one elsewhere, with its token in the environment'],
       ]),
     )
-    .addHelpText(
-      'after',
-      environmentHelp([[adminPort.env, 'The admin port on this machine, where --url does not say it.']]),
-    )
+    .addHelpText('after', environmentHelp(ADMIN_ENVIRONMENT))
     .action(async (options: DrainOptions) => {
       ended(await drain(options));
     });
 }
 
-async function drain({ url = usualAdminUrl(), wait }: DrainOptions): Promise<number> {
-  const gateway = new AdminPort(url);
+async function drain(options: DrainOptions): Promise<number> {
+  const { wait } = options;
+  const gateway = adminPortOf(options);
   const { total } = draining(gateway, await gateway.post(DRAIN_PATH));
-  process.stdout.write(`${url} drains: ${total} ${total === 1 ? 'client' : 'clients'} to go\n`);
+  process.stdout.write(`${gateway.url} drains: ${total} ${total === 1 ? 'client' : 'clients'} to go\n`);
   if (!wait) return ExitCode.done;
   const interrupt = onInterrupt();
   const progress = total > 0 ? showProgress('drained', total) : null;

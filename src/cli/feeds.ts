@@ -68,7 +68,7 @@ export interface Feed {
  * The wished feeds, to be run. Where there are several sources of symbols each one's begin with the name of its venue.
  */
 export function createFeeds(
-  { gateway, logger }: Hosted,
+  { gateway, log }: Hosted,
   wishes: FeedWishes,
   { urls, demo }: { readonly urls: ReadonlyMap<string, string>; readonly demo: boolean },
 ): Feed[] {
@@ -81,7 +81,7 @@ export function createFeeds(
         prefix: sources > 1 ? `${venue.name}.` : '',
         url: urls.get(venue.name) ?? null,
         target: gateway,
-        log: logger,
+        log,
         clock: systemClock,
         timers: systemTimers,
       });

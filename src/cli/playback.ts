@@ -9,7 +9,7 @@ import { Player, type PlayerCounts } from '../recording/player.ts';
 import { RecordingFile } from '../recording/reader.ts';
 import { banner } from './banner.ts';
 import { Complaint, ExitCode } from './complaint.ts';
-import { type GatewayFlags, settingsWith, startGateway } from './hosting.ts';
+import { type GatewayFlags, startWith } from './hosting.ts';
 import { aborted, type Interrupt } from './interrupt.ts';
 import { type Moment, resolved } from './moments.ts';
 import { showProgress } from './progress.ts';
@@ -68,13 +68,12 @@ function warnOfCut({ path, cutAt, bytesTotal, contents }: RecordingFile): void {
 
 async function play(file: RecordingFile, options: PlaybackOptions, interrupt: Interrupt): Promise<number> {
   const { loop = false, serve = false, json = false, speed } = options;
-  const { gateway, logger } = startGateway(settingsWith({ ...options, redis: '' }));
+  const { gateway, log } = startWith({ ...options, redis: '' });
   let player: Player | null = null;
-  const ingest = new Ingest(
-    gateway,
-    firstOfEach((symbol, refused) => logger.warn({ symbol, ...refused }, 'refused')),
-    { restate: (symbol) => player?.book(symbol) ?? null, timers: systemTimers },
-  );
+  const ingest = new Ingest(gateway, firstOfEach(log), {
+    restate: (symbol) => player?.book(symbol) ?? null,
+    timers: systemTimers,
+  });
   const { firstUs } = file.contents;
   const pace =
     speed === 'max' ? 'as fast as possible' : speed === 1 ? 'at its own speed' : `at ${speed} times its speed`;

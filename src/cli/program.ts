@@ -6,6 +6,8 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion, SettingsError } from '../settings/settings.ts';
 import { Complaint, ExitCode } from './complaint.ts';
 import { addCompletion } from './completion.ts';
+import { addConfig } from './config.ts';
+import { addDoctor } from './doctor.ts';
 import { addDrain } from './drain.ts';
 import { examplesHelp } from './guide.ts';
 import { addInstruments } from './instruments.ts';
@@ -58,7 +60,9 @@ function createProgram(ended: (exitCode: number) => void): Command {
   addInstruments(program);
   addTop(program, ended);
   addDrain(program, ended);
+  addDoctor(program, ended);
   addKey(program);
+  addConfig(program);
   addCompletion(program);
   return program;
 }

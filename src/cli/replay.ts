@@ -16,7 +16,7 @@ import { banner } from './banner.ts';
 import { Complaint, ExitCode } from './complaint.ts';
 import { speedOf } from './flags.ts';
 import { examplesHelp } from './guide.ts';
-import { settingsWith, startGateway } from './hosting.ts';
+import { startWith } from './hosting.ts';
 import { aborted, type Interrupt, onInterrupt } from './interrupt.ts';
 import { momentOf } from './moments.ts';
 import { type PlaybackOptions, playBack } from './playback.ts';
@@ -163,12 +163,11 @@ class Replay {
     const { options, interrupt } = this;
     const symbols = await this.symbols();
     const { loop = false, serve = false, json = false } = options;
-    const { gateway, logger } = startGateway(settingsWith({ ...options, redis: '' }));
-    const ingest = new Ingest(
-      gateway,
-      firstOfEach((symbol, refused) => logger.warn({ symbol, ...refused }, 'refused')),
-      { restate: (symbol) => this.session?.book(symbol) ?? null, timers: systemTimers },
-    );
+    const { gateway, log } = startWith({ ...options, redis: '' });
+    const ingest = new Ingest(gateway, firstOfEach(log), {
+      restate: (symbol) => this.session?.book(symbol) ?? null,
+      timers: systemTimers,
+    });
     try {
       (json ? process.stderr : process.stdout).write(this.announcement(gateway, symbols));
       do await this.once(ingest);

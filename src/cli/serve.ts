@@ -9,6 +9,7 @@ import { SYMBOLS_MAX, SYMBOLS_NAMED } from '../feeds/synthetic-symbols.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { whileInOffice } from '../gateway/office.ts';
 import { systemClock, systemTimers } from '../ports/clock.ts';
+import type { Log } from '../ports/log-events.ts';
 import type { Fault } from '../protocol/errors.ts';
 import { SETTINGS } from '../settings/settings.ts';
 import { banner, bannerJson } from './banner.ts';
@@ -16,7 +17,7 @@ import { ExitCode } from './complaint.ts';
 import { checkFeedUrls, createFeeds, type FeedWishes, feedOf, feedUrlOf } from './feeds.ts';
 import { PORT_MAX, positiveNumber, wholeNumber } from './flags.ts';
 import { environmentHelp, examplesHelp } from './guide.ts';
-import { type GatewayFlags, type Hosted, settingsWith, startGateway } from './hosting.ts';
+import { configurationWith, type GatewayFlags, type Hosted, startWith } from './hosting.ts';
 import { aborted, type Interrupt, onInterrupt } from './interrupt.ts';
 
 const SEED = 1;
@@ -57,6 +58,7 @@ export function addServe(program: Command, ended: (exitCode: number) => void): v
         ['tickwire serve --demo --symbols 500 --rate 20000', 'a busy day'],
         ['tickwire serve --feed kraken:BTC/USD,ETH/USD', 'real books, quotes and trades'],
         ['tickwire serve --port 0 --json', 'any free port; a script reads which'],
+        ['tickwire serve --config gateway.yaml', 'settings from a file; SIGHUP reads it again'],
         ['tickwire serve --instruments instruments.json', 'with instruments of your own, to publish to'],
       ]),
     )
@@ -83,7 +85,7 @@ export function addGatewayFlags(command: Command): Command {
     )
     .option(
       '--admin-port <n>',
-      `admin port on loopback, 0 for any free one (${adminPort.env}, default ${adminPort.default})`,
+      `admin port, 0 for any free one (${adminPort.env}, default ${adminPort.default})`,
       wholeNumber(0, PORT_MAX),
     )
     .option('--host <address>', `address of the public port, 0.0.0.0 for all (${host.env}, default ${host.default})`)
@@ -91,6 +93,7 @@ export function addGatewayFlags(command: Command): Command {
       '--redis <url>',
       `share topics with other gateways over Redis, redis://host:6379 (${SETTINGS.redisUrl.env})`,
     )
+    .option('--config <file>', 'settings file, YAML or JSON (TICKWIRE_CONFIG)')
     .option('--instruments <file>', `JSON list of instruments to begin with (${SETTINGS.instrumentsFile.env})`);
 }
 
@@ -113,7 +116,13 @@ async function serve(options: ServeOptions): Promise<number> {
   const interrupt = onInterrupt();
   const over = new AbortController();
   const { signal } = over;
-  const hosted = startGateway(settingsWith(options));
+  const hosted = startWith(options);
+  const { gateway } = hosted;
+  const reload = (): void => {
+    gateway.reload(() => configurationWith(options).settings);
+  };
+  // Before anything is waited for: who does not listen is ended by it.
+  process.on('SIGHUP', reload);
   // Before the first update is published: what other gateways have listed should be known, and Redis be there.
   await hosted.gateway.ready;
   const market = new SyntheticMarket({ seed, symbols });
@@ -122,7 +131,6 @@ async function serve(options: ServeOptions): Promise<number> {
     demo ? demoInTurn(hosted, { seed, symbols, rate, signal }) : aborted(signal),
     ...feeds.map((feed) => feed.run(signal)),
   ]);
-  const { gateway } = hosted;
   const announcement = {
     urls: gateway,
     market:
@@ -137,8 +145,6 @@ async function serve(options: ServeOptions): Promise<number> {
     ending: 'Ctrl-C ends it.',
   };
   process.stdout.write(json ? bannerJson(announcement) : banner(announcement));
-  const reload = (): void => rereadFiles(hosted);
-  process.on('SIGHUP', reload);
   try {
     await Promise.race([running, gateway.drained, toldToEnd(interrupt, gateway)]);
   } finally {
@@ -148,13 +154,6 @@ async function serve(options: ServeOptions): Promise<number> {
     interrupt.stop();
   }
   return ExitCode.done;
-}
-
-/** The files that are also read again by themselves when they change. */
-function rereadFiles({ gateway, logger }: Hosted): void {
-  const faults = [gateway.reloadAccess(), gateway.reloadCertificates()].filter((each) => each !== null);
-  if (faults.length === 0) logger.info('read the files again');
-  else logger.warn({ faults }, 'what was read before still holds');
 }
 
 /** Ctrl-C ends it at once; SIGTERM, as service managers send it, when the clients were sent elsewhere. The market goes on meanwhile. */
@@ -174,15 +173,14 @@ function demoInTurn(
 }
 
 async function runDemo(
-  { gateway, logger }: Hosted,
+  { gateway, log }: Hosted,
   market: SyntheticMarket,
   { rate, signal }: { rate: number; signal: AbortSignal },
 ): Promise<void> {
-  const ingest = new Ingest(
-    gateway,
-    firstOfEach((symbol, refused) => logger.warn({ symbol, ...refused }, 'refused')),
-    { restate: (symbol) => market.book(symbol), timers: systemTimers },
-  );
+  const ingest = new Ingest(gateway, firstOfEach(log), {
+    restate: (symbol) => market.book(symbol),
+    timers: systemTimers,
+  });
   const broken = new Promise<never>((_, reject) => {
     const pacing = { clock: systemClock, timers: systemTimers, signal };
     const publish = ingest.messages.bind(ingest);
@@ -194,17 +192,17 @@ async function runDemo(
     ingest.stop();
   }
   const refused = ingest.refused();
-  if (Object.keys(refused).length > 0) logger.warn({ refused }, 'refused in all');
+  if (Object.keys(refused).length > 0) log.tell('market.refused-in-all', { refusals: refused });
 }
 
-/** A log that is told once of each symbol and code; the sums come at the end. */
-export function firstOfEach(log: (symbol: string, refused: Fault) => void): (symbol: string, refused: Fault) => void {
+/** Tells the log once of each symbol and code; the sums come at the end. */
+export function firstOfEach(log: Log): (symbol: string, refused: Fault) => void {
   const known = new Set<string>();
   return (symbol, refused) => {
     // A bus that is gone refuses all symbols alike.
     const key = refused.code === 'bus-down' ? refused.code : `${symbol} ${refused.code}`;
     if (known.has(key)) return;
     known.add(key);
-    log(symbol, refused);
+    log.tell('market.refused', { symbol, code: refused.code, reason: refused.message });
   };
 }

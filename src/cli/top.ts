@@ -4,8 +4,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { CONNECTIONS_PATH, type ConnectionList, LISTED_DEFAULT, LISTED_MAX } from '../gateway/admin.ts';
-import { SETTINGS, terminalSettings } from '../settings/settings.ts';
-import { AdminPort, adminUrlOf, USUAL_ADMIN_URL as USUAL_URL, usualAdminUrl } from './admin-port.ts';
+import { terminalSettings } from '../settings/settings.ts';
+import {
+  ADMIN_ENVIRONMENT,
+  type AdminFlags,
+  type AdminPort,
+  addAdminFlags,
+  adminPortOf,
+  USUAL_ADMIN_URL as USUAL_URL,
+} from './admin-port.ts';
 import { Complaint, ExitCode } from './complaint.ts';
 import { wholeNumber } from './flags.ts';
 import { environmentHelp, examplesHelp } from './guide.ts';
@@ -20,12 +27,7 @@ const INTERVAL_MS_MAX = 3_600_000;
 /** Of a table that goes to no terminal. */
 const COLUMNS = 100;
 
-const { adminPort } = SETTINGS;
-
-const ENVIRONMENT = [
-  [adminPort.env, 'The admin port on this machine, where --url does not say it.'],
-  ['NO_COLOR', 'Set to anything: no colours.'],
-] as const;
+const ENVIRONMENT = [...ADMIN_ENVIRONMENT, ['NO_COLOR', 'Set to anything: no colours.']] as const;
 
 const LEGEND = `
 Columns:
@@ -43,8 +45,7 @@ Columns:
   BLOCK   why nothing more is sent just now: socket, window or budget
 K and M are thousands and millions.`;
 
-interface TopOptions {
-  readonly url?: string;
+interface TopOptions extends AdminFlags {
   readonly once?: boolean;
   readonly json?: boolean;
   readonly interval: number;
@@ -55,8 +56,8 @@ export function addTop(program: Command, ended: (exitCode: number) => void): voi
   const command = program
     .command('top')
     .summary('see who is connected and what is slow')
-    .description('Shows the connections of a gateway, those that wait longest first, and what slows them. q quits.')
-    .option('--url <address>', `the gateway's admin port (${adminPort.env}, default ${USUAL_URL})`, adminUrlOf)
+    .description('Shows the connections of a gateway, those that wait longest first, and what slows them. q quits.');
+  addAdminFlags(command)
     .option('--once', 'print one table and end')
     .option('--json', "print the admin port's answer as one line of JSON and end")
     .option('--interval <ms>', 'time between looks', wholeNumber(INTERVAL_MS_MIN, INTERVAL_MS_MAX), INTERVAL_MS)
@@ -82,7 +83,7 @@ export function addTop(program: Command, ended: (exitCode: number) => void): voi
 }
 
 async function top(options: TopOptions): Promise<number> {
-  const gateway = new AdminPort(options.url ?? usualAdminUrl());
+  const gateway = adminPortOf(options);
   const { limit } = options;
   if (options.json === true) process.stdout.write(`${JSON.stringify(await listOf(gateway, limit))}\n`);
   else if (options.once === true) process.stdout.write(tableOf(await look(gateway, limit)));

@@ -2,6 +2,7 @@
 // Invariant: a feed reaches nothing of the process but what stands here.
 
 import type { Clock, Timers } from '../ports/clock.ts';
+import type { Log } from '../ports/log-events.ts';
 import type { Venue } from './feed.ts';
 import type { IngestTarget } from './ingest.ts';
 import type { LiveLimits } from './live-limits.ts';
@@ -14,13 +15,6 @@ export interface LiveTarget extends IngestTarget {
   };
 }
 
-/** Structured lines, as pino writes them. */
-export interface FeedLog {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
 export interface LiveFeedOptions {
   readonly venue: Venue;
   readonly venueSymbols: readonly string[];
@@ -29,7 +23,7 @@ export interface LiveFeedOptions {
   /** Another endpoint than the venue's own; null: that one. */
   readonly url: string | null;
   readonly target: LiveTarget;
-  readonly log: FeedLog;
+  readonly log: Log;
   readonly clock: Clock;
   readonly timers: Timers;
   /** 0 up to 1; spreads reconnects. */

@@ -69,7 +69,8 @@ export class LiveFeed {
     const told = (symbol: string, refused: Fault): void => {
       // A bus that is gone refuses all symbols alike.
       const complaint = refused.code === 'bus-down' ? refused.code : `${symbol} ${refused.code}`;
-      if (this.isNew(complaint)) log.warn({ ...this.names, symbol, ...refused }, 'refused');
+      if (this.isNew(complaint))
+        log.tell('feed.refused', { ...this.names, symbol, code: refused.code, reason: refused.message });
     };
     const restate = (symbol: string): BookSnapshot | null => this.bookOf(symbol);
     const onRestated = (symbol: string): void => this.restated(symbol);
@@ -102,7 +103,7 @@ export class LiveFeed {
       if (signal.aborted) break;
       if (clock.nowMs() - openedAtMs >= settledMs) attempts = 0;
       const delayMs = Math.round(this.random() * Math.min(backoffMaxMs, backoffMinMs * 2 ** attempts));
-      this.options.log.warn({ ...this.names, reason, delayMs }, 'lost the venue; connects again');
+      this.options.log.tell('feed.lost', { ...this.names, reason, delayMs });
       await waitUntil(clock.nowMs() + delayMs, { clock, timers, signal });
     }
     this.downTimer?.cancel();
@@ -145,7 +146,7 @@ export class LiveFeed {
     const { rules, connection } = this;
     if (connection === null) return;
     this.counts.connects += 1;
-    this.options.log.info(this.names, 'connected to the venue');
+    this.options.log.tell('feed.connected', this.names);
     const prelude = rules.prelude([...this.venueSymbols.values()]);
     if (prelude === null) return this.subscribe(connection);
     if (prelude.kind === 'document') return void this.readPrelude(connection, prelude.url);
@@ -279,7 +280,7 @@ export class LiveFeed {
   private lose(symbol: string, reason: string): void {
     if (this.books.lose(symbol)) {
       this.counts.resyncs += 1;
-      this.options.log.warn({ ...this.names, symbol, reason }, 'lost a book; asks for it anew');
+      this.options.log.tell('feed.book-lost', { ...this.names, symbol, reason });
     }
     this.healing.lose(symbol);
   }
@@ -300,7 +301,7 @@ export class LiveFeed {
     if (connection === null) return;
     const failed = await this.readDocument(connection, url, () => this.healing.asked(symbol));
     if (failed === null || this.connection !== connection) return;
-    this.options.log.warn({ ...this.names, symbol, reason: failed.failed }, 'there is no snapshot');
+    this.options.log.tell('feed.no-snapshot', { ...this.names, symbol, reason: failed.failed });
     this.healing.lose(symbol, this.options.clock.nowMs() + failed.retryAfterMs);
   }
 
@@ -331,7 +332,7 @@ export class LiveFeed {
     const complaint = this.rules.complaint(text);
     if (complaint === null) return;
     this.counts.complaints += 1;
-    if (this.isNew(complaint)) this.options.log.warn({ ...this.names, complaint }, 'the venue complains');
+    if (this.isNew(complaint)) this.options.log.tell('feed.complaint', { ...this.names, complaint });
   }
 
   /** Whether to log it: a venue repeats itself, and what repeats is counted anyway. */
@@ -343,7 +344,7 @@ export class LiveFeed {
 
   /** A bug of ours: a new connection begins with nothing of it. */
   private failed(error: unknown): void {
-    this.options.log.error({ ...this.names, err: error }, 'the feed failed');
+    this.options.log.tell('feed.failed', { ...this.names, error });
     this.connection?.link.end('the feed failed');
   }
 }

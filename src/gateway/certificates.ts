@@ -6,8 +6,8 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import type { Logger } from 'pino';
 import type { Timer, Timers } from '../ports/clock.ts';
+import type { Log } from '../ports/log-events.ts';
 import { SETTINGS, type Settings } from '../settings/settings.ts';
 
 const LOOK_INTERVAL_MS = 2_000;
@@ -55,7 +55,7 @@ function nameOf(name: keyof TlsFiles): string {
 export interface CertificatesOptions {
   readonly files: TlsFiles;
   readonly timers: Timers;
-  readonly logger: Logger;
+  readonly log: Log;
   /** Puts a pair to use. @throws Error where that fails; the one before it is still in use then. */
   readonly renew: (pair: TlsPair) => void;
 }
@@ -90,12 +90,12 @@ export class Certificates {
    * @returns null where new connections see what is in them from now on, else what is wrong with them.
    */
   reload(): string | null {
-    const { files, renew, logger } = this.options;
+    const { files, renew, log } = this.options;
     this.marks = namesOf(files).map(markNow).join(' ');
     const pair = readPair(files);
     const fault = typeof pair === 'string' ? pair : renewal(() => renew(pair));
-    if (fault !== null) logger.error({ reason: fault }, 'kept the certificate as it was');
-    else if (typeof pair !== 'string') logCertificate(logger, pair, 'took a new certificate');
+    if (fault !== null) log.tell('certificate.kept', { reason: fault });
+    else if (typeof pair !== 'string') tellCertificate(log, pair, 'certificate.renewed');
     return fault;
   }
 
@@ -107,10 +107,14 @@ export class Certificates {
 }
 
 /** An expired one is used all the same: whether to accept it is the clients' decision. */
-export function logCertificate(logger: Logger, { subject, validTo }: TlsPair, message: string): void {
-  const told = { subject, validTo };
-  if (validTo.getTime() < Date.now()) logger.warn(told, `${message}, which has expired`);
-  else logger.info(told, message);
+export function tellCertificate(
+  log: Log,
+  { subject, validTo }: TlsPair,
+  event: 'certificate.loaded' | 'certificate.renewed',
+): void {
+  const told = { subject, validTo: validTo.toISOString() };
+  log.tell(event, told);
+  if (validTo.getTime() < Date.now()) log.tell('certificate.expired', told);
 }
 
 function renewal(renew: () => void): string | null {

@@ -2,11 +2,11 @@
 // elsewhere in the end. The gateway makes one. Invariant: a mistake of ours in one client's event ends neither the process nor any
 // other connection; every connection that was let in is counted out once.
 
-import type { Logger } from 'pino';
 import type { Instruments } from '../market/instrument.ts';
 import type { SymbolSets } from '../market/sets.ts';
 import type { Clock, Timers } from '../ports/clock.ts';
-import type { SessionStore } from '../ports/session-store.ts';
+import type { Log } from '../ports/log-events.ts';
+import type { SessionCounters, SessionStore } from '../ports/session-store.ts';
 import type { Socket } from '../ports/socket.ts';
 import type { Codec } from '../protocol/codec.ts';
 import { CloseCode, fault } from '../protocol/errors.ts';
@@ -41,7 +41,7 @@ export interface ClientsOptions {
   readonly store: SessionStore;
   readonly tokens: Tokens;
   readonly server: string;
-  readonly logger: Logger;
+  readonly log: Log;
   readonly onRefusal: (code: string) => void;
 }
 
@@ -64,18 +64,18 @@ export class Clients implements StreamHandlers<Client> {
 
   constructor(private readonly options: ClientsOptions) {
     const { instruments, sets, topics, flush, clock, timers, settings, access, store, tokens } = options;
-    const { server, onRefusal, logger, trust } = options;
+    const { server, onRefusal, log, trust } = options;
     this.continuity = new Continuity({ store, tokens, clock, limits: settings, random: Math.random });
     this.sessions = new Sessions({
       ...{ instruments, sets, topics, flush, clock, server, onRefusal },
       limits: settings,
       continuity: this.continuity,
       authenticate: (connection, credential) => this.door.authenticate(connection, credential),
-      onError: (error) => logger.error({ err: error }, 'internal error'),
+      onError: (error) => log.tell('internal.error', { error, connection: undefined }),
     });
     this.admission = new Admission({ limits: settings, clock, random: Math.random });
     this.door = new Door({
-      ...{ settings, access, trust, clock, timers, onRefusal },
+      ...{ settings, access, trust, clock, timers, onRefusal, log },
       admission: this.admission,
       admit: (socket, codec, peer, identity) => this.admit(socket, codec, peer, identity),
       receive: (connection, message, binary) => this.message(connection, message, binary),
@@ -85,8 +85,8 @@ export class Clients implements StreamHandlers<Client> {
       ...{ flush, topics, clock, timers },
       limits: settings,
       counters: this.counters,
-      onClose: ({ id, address }, code, reason) =>
-        logger.info({ connection: id, address, code, reason }, 'closed a connection'),
+      onClose: ({ id, address }, closeCode, reason) =>
+        log.tell('client.closed', { connection: id, address, closeCode, reason }),
       onEnd: (connection) => this.ended(connection),
     });
     instruments.watch((event) => this.sessions.instrumentChanged(this.connections, event));
@@ -129,8 +129,18 @@ export class Clients implements StreamHandlers<Client> {
     this.guard(client, (connection) => {
       connection.shut();
       this.pool.giveBack(connection);
-      this.options.logger.debug({ connection: connection.id }, 'disconnected');
+      const { log } = this.options;
+      if (log.writes('client.left')) log.tell('client.left', { connection: connection.id });
     });
+  }
+
+  get sessionCounters(): SessionCounters {
+    return this.options.store.counters;
+  }
+
+  /** Tokens that were brought, by what became of them. */
+  get resumptions(): Readonly<Record<string, number>> {
+    return this.continuity.outcomes;
   }
 
   /** The session of a token that came to another connection. */
@@ -140,14 +150,19 @@ export class Clients implements StreamHandlers<Client> {
 
   /** Takes nobody any more, and sends those who are here elsewhere. Resolves when they have gone; the second time the same. */
   sendAway(): Promise<void> {
-    const { clock, timers, settings, logger } = this.options;
+    const { clock, timers, settings, log } = this.options;
     if (this.drainage === null) {
       this.admission.draining = true;
       const { connections } = this;
       this.drainage = new Drain({ connections, clock, timers, drainMs: settings.drainMs, random: Math.random });
-      logger.info({ connections: connections.size, drainMs: settings.drainMs }, 'draining');
+      log.tell('drain.begun', { connections: connections.size, drainMs: settings.drainMs });
     }
     return this.drainage.done;
+  }
+
+  /** The operator's limit of bytes a second is another. */
+  paceAnew(): void {
+    for (const connection of this.connections) connection.limit({ maxBytesPerSec: connection.wishes.maxBytesPerSec });
   }
 
   /** Closes all that are left. */
@@ -157,11 +172,15 @@ export class Clients implements StreamHandlers<Client> {
   }
 
   private admit(socket: Socket, codec: Codec, { address }: Peer, identity: Identity): Connection {
-    const { clock, logger } = this.options;
+    const { clock, log } = this.options;
     const connection = this.pool.take({ id: randomText(SESSION_BYTES, 'hex'), socket, codec, address });
     connection.identify(identity, clock.nowMs(), clock.nowUs() / 1_000);
     this.connections.add(connection);
-    logger.debug({ connection: connection.id, address, codec: codec.name, principal: identity.principal }, 'connected');
+    this.counters.admitted += 1;
+    if (log.writes('client.opened')) {
+      const { principal } = identity;
+      log.tell('client.opened', { connection: connection.id, address, codec: codec.name, principal });
+    }
     this.sessions.welcome(connection);
     return connection;
   }
@@ -184,7 +203,7 @@ export class Clients implements StreamHandlers<Client> {
     try {
       run(connection);
     } catch (error) {
-      this.options.logger.error({ err: error, connection: connection.id }, 'internal error');
+      this.options.log.tell('internal.error', { error, connection: connection.id });
       const { code, message, action } = fault('internal');
       connection.tell({ type: 'error', id: null, code, message, action });
     }

@@ -3,17 +3,19 @@
 // frame, since a browser can't read the status of a handshake.
 
 import type { Clock, Timer, Timers } from '../ports/clock.ts';
+import type { Log } from '../ports/log-events.ts';
 import type { Socket } from '../ports/socket.ts';
 import type { Codec } from '../protocol/codec.ts';
 import { jsonCodec } from '../protocol/codecs.ts';
-import { CloseCode, ERRORS, type Fault, fault } from '../protocol/errors.ts';
+import { CloseCode, ERRORS, type ErrorCode, type Fault, fault } from '../protocol/errors.ts';
 import { type Frame, SUBPROTOCOLS } from '../protocol/frames.ts';
 import { readMessage, readRequest } from '../protocol/request.ts';
 import { ByteWriter } from '../protocol/writer.ts';
 import type { Access, Identity } from '../sessions/access.ts';
 import type { Admission, Refusal } from '../sessions/admission.ts';
 import type { Connection } from '../sessions/connection.ts';
-import { listOf, type Settings } from '../settings/settings.ts';
+import { listOf } from '../settings/setting.ts';
+import type { Settings } from '../settings/settings.ts';
 import { isLoopback, isNamed, type Trust } from './trust.ts';
 import type { Peer } from './uws.ts';
 
@@ -31,6 +33,14 @@ export interface DoorOptions {
   /** Somebody else, or with other rights, is served on it from now on. */
   readonly changed: (connection: Connection, before: Identity) => void;
   readonly onRefusal: (code: string) => void;
+  readonly log: Log;
+}
+
+/** Whoever is told why he is not served. */
+interface Caller {
+  readonly socket: Socket;
+  readonly codec: Codec;
+  readonly address: string;
 }
 
 /** Messages that may wait until it is known who sends them, as multiples of the longest one. */
@@ -39,26 +49,26 @@ const WAITING_FACTOR = 4;
 const TROUBLE_RETRY_MS = 5_000;
 
 export class Door {
-  private readonly origins: ReadonlySet<string>;
+  /** As the setting has them, and its text: it may change. */
+  private origins: ReadonlySet<string> = new Set();
+  private originsText = '';
 
-  constructor(private readonly options: DoorOptions) {
-    this.origins = new Set(listOf(options.settings.origins).map((each) => each.toLowerCase()));
-  }
+  constructor(private readonly options: DoorOptions) {}
 
   /** @returns null where the socket is only there to be told that it is not served. */
   open(socket: Socket, codec: Codec | null, peer: Peer): Connection | Guest | null {
     if (codec === null) {
-      this.refuseProtocol(socket);
+      this.refuseProtocol({ socket, codec: jsonCodec, address: peer.address });
       return null;
     }
     if (!this.mayConnect(peer)) {
-      this.refuse(socket, codec, fault('bad-origin', peer.origin?.slice(0, 100)), null);
+      this.refuse({ socket, codec, address: peer.address }, fault('bad-origin', peer.origin?.slice(0, 100)), null);
       return null;
     }
     const { admission, trust } = this.options;
     const refusal = admission.enter(peer.address, isLoopback(peer.address));
     if (refusal !== null) {
-      this.refuse(socket, codec, refusal.fault, refusal.retryAfterMs);
+      this.refuse({ socket, codec, address: peer.address }, refusal.fault, refusal.retryAfterMs);
       return null;
     }
     const asked = trust.subscriber(peer);
@@ -67,7 +77,7 @@ export class Door {
     const refused = 'code' in asked ? { fault: asked, retryAfterMs: retryOf(asked) } : this.joins(asked);
     if ('code' in asked || refused !== null) {
       admission.leave(peer.address, isLoopback(peer.address));
-      this.refuse(socket, codec, refused!.fault, refused!.retryAfterMs);
+      this.refuse({ socket, codec, address: peer.address }, refused!.fault, refused!.retryAfterMs);
       return null;
     }
     return this.options.admit(socket, codec, peer, asked);
@@ -132,7 +142,7 @@ export class Door {
   turnAway(guest: Guest, refused: Fault, retryAfterMs = retryOf(refused)): void {
     guest.end();
     this.gone(guest);
-    this.refuse(guest.socket, guest.codec, refused, retryAfterMs);
+    this.refuse({ socket: guest.socket, codec: guest.codec, address: guest.peer.address }, refused, retryAfterMs);
   }
 
   /** @internal For guests: one that was never let in has gone. */
@@ -159,14 +169,25 @@ export class Door {
 
   /** Programs state no origin; a page of the gateway's own has its host. */
   private mayConnect({ origin, host, secure }: Peer): boolean {
-    if (origin === null || this.origins.has('*') || this.origins.has(origin.toLowerCase())) return true;
+    if (origin === null) return true;
+    const origins = this.allowedOrigins();
+    if (origins.has('*') || origins.has(origin.toLowerCase())) return true;
     if (host === null) return false;
     const own = `${host}`.toLowerCase();
     const schemes = secure ? ['https'] : ['http', 'https'];
     return schemes.some((scheme) => origin.toLowerCase() === `${scheme}://${own}`);
   }
 
-  private refuse(socket: Socket, codec: Codec, refused: Fault, retryAfterMs: number | null): void {
+  private allowedOrigins(): ReadonlySet<string> {
+    const { origins } = this.options.settings;
+    if (origins !== this.originsText) {
+      this.origins = new Set(listOf(origins).map((each) => each.toLowerCase()));
+      this.originsText = origins;
+    }
+    return this.origins;
+  }
+
+  private refuse(caller: Caller, refused: Fault, retryAfterMs: number | null): void {
     const { code, message, action } = refused;
     const closeCode =
       code === 'expired-credential'
@@ -174,16 +195,18 @@ export class Door {
         : retryAfterMs === null
           ? CloseCode.unauthorized
           : CloseCode.refused;
-    this.say(socket, codec, { type: 'refused', code, message, action, retryAfterMs }, closeCode, code);
+    this.say(caller, { type: 'refused', code, message, action, retryAfterMs }, closeCode, code);
   }
 
-  private refuseProtocol(socket: Socket): void {
+  private refuseProtocol(caller: Caller): void {
     const refused = fault('unsupported-protocol', `known: ${SUBPROTOCOLS.join(', ')}`);
-    this.say(socket, jsonCodec, { type: 'error', id: null, ...refused }, CloseCode.unsupportedProtocol, refused.code);
+    this.say(caller, { type: 'error', id: null, ...refused }, CloseCode.unsupportedProtocol, refused.code);
   }
 
-  private say(socket: Socket, codec: Codec, frame: Frame, closeCode: number, code: string): void {
-    this.options.onRefusal(code);
+  private say({ socket, codec, address }: Caller, frame: Frame, closeCode: number, code: ErrorCode): void {
+    const { log, onRefusal } = this.options;
+    onRefusal(code);
+    log.tell('client.refused', { address, code });
     const writer = new ByteWriter(512);
     codec.encode(writer, frame);
     socket.send(writer.copy(), codec.binary, false);

@@ -8,28 +8,35 @@ import { Instruments } from '../market/instrument.ts';
 import { SymbolSets } from '../market/sets.ts';
 import { systemClock } from '../ports/clock.ts';
 import { RedisFailure } from '../ports/redis.ts';
-import { fault } from '../protocol/errors.ts';
 import { PUBLISH_STREAM_PATH } from '../protocol/publishing.ts';
 import { Access } from '../sessions/access.ts';
 import type { Connection } from '../sessions/connection.ts';
+import { count } from '../sessions/counters.ts';
+import { LiveSettings } from '../settings/live-settings.ts';
 import { readRanges } from '../settings/ranges.ts';
 import { packageVersion, type Settings, SettingsError } from '../settings/settings.ts';
 import { Flush } from '../topics/flush.ts';
 import { Topics } from '../topics/topics.ts';
-import { answerConnections, CONNECTIONS_PATH, DRAIN_PATH } from './admin.ts';
-import { Certificates, logCertificate, readPair, type TlsPair } from './certificates.ts';
+import { ADMIN_BODY_BYTES_MAX, ADMIN_CONNECTIONS_MAX, AdminPort } from './admin-port.ts';
+import { type AdminScene, adminRoutes } from './admin-routes.ts';
+import { Certificates, readPair, type TlsPair, tellCertificate } from './certificates.ts';
 import { Clients } from './clients.ts';
+import { type Figures, figuresOf } from './figures.ts';
 import { HttpApi } from './http.ts';
 import { watchLoad } from './load.ts';
+import { EventLog, isLogLevel } from './log.ts';
 import type { OpenOffice } from './office.ts';
 import { Page } from './page.ts';
+import type { PublishCounters } from './publication.ts';
 import { PublishRate } from './publish-rate.ts';
 import { PublishStream } from './publish-stream.ts';
 import type { PublisherSession } from './publisher-session.ts';
+import { type Readiness, readinessOf } from './readiness.ts';
+import { reload } from './reload.ts';
 import { chooseBus, type MakePort, type SharedBus } from './shared-bus.ts';
 import { GatewayTimers } from './timers.ts';
-import { isLocalProgram, Trust } from './trust.ts';
-import { createServer, type HttpRequest, type HttpResponse, type Server, type Stream } from './uws.ts';
+import { Trust } from './trust.ts';
+import { createServer, type Server, type Stream } from './uws.ts';
 
 const STREAM_PATH = '/v1/stream';
 
@@ -40,6 +47,12 @@ const PUBLISH_PAYLOAD_FACTOR = 2;
 /** Publishers that say nothing are pinged, and closed when no pong comes either. */
 const PUBLISHER_IDLE_SEC = 60;
 
+const INSTRUMENT_EVENTS = {
+  listed: 'instrument.listed',
+  changed: 'instrument.changed',
+  delisted: 'instrument.delisted',
+} as const;
+
 export class Gateway {
   readonly instruments = new Instruments();
   readonly sets = new SymbolSets();
@@ -48,7 +61,11 @@ export class Gateway {
   readonly flush: Flush;
   /** Refusals by code. */
   readonly refusals: Record<string, number> = {};
+  private readonly published: PublishCounters = { taken: 0, refused: {} };
   readonly publishStream: PublishStream;
+  private readonly live: LiveSettings;
+  /** As they are at the moment. */
+  private readonly settings: Settings;
   private readonly shared: SharedBus;
   readonly clients: Clients;
   private readonly access: Access;
@@ -58,51 +75,63 @@ export class Gateway {
   private readonly publicServer: Server;
   /** Null without TLS. */
   private readonly certificates: Certificates | null;
+  /** What operators ask; routes can be added to it. */
+  readonly admin: AdminPort;
+  readonly log: EventLog;
   private readonly adminServer: Server;
   private readonly http: HttpApi;
   private readonly page = new Page();
   private state: 'built' | 'open' | 'draining' | 'ended' = 'built';
+  private noticed: Promise<void> = Promise.resolve();
+  private endNotice: () => void = () => {};
   /** Resolves once a drain is over, whoever asked for it. */
   readonly drained: Promise<void>;
   private tellDrained: () => void = () => {};
+  /** Until it is known what other gateways have listed, or that this takes too long. */
+  private starting = true;
   private publicPort = 0;
   private adminPortBound = 0;
 
-  constructor(
-    private readonly settings: Settings,
-    private readonly logger: Logger,
-    makePort?: MakePort,
-  ) {
+  constructor(given: Settings, logger: Logger, makePort?: MakePort) {
+    this.live = new LiveSettings(given);
+    const settings = this.live.current;
+    this.settings = settings;
     this.drained = new Promise((resolve) => {
       this.tellDrained = resolve;
     });
     const clock = systemClock;
+    const log = new EventLog(logger, settings);
+    this.log = log;
     const onError = (error: unknown): void => {
       // The bus tells of a Redis that is gone, once; each topic that waits for it is no news.
-      if (error instanceof RedisFailure) this.logger.debug({ reason: error.message }, 'Redis');
-      else this.logger.error({ err: error }, 'internal error');
+      if (error instanceof RedisFailure) log.tell('bus.waiting', { reason: error.message });
+      else log.tell('internal.error', { error, connection: undefined });
     };
     const countRefusal = (code: string): void => {
       this.refusals[code] = (this.refusals[code] ?? 0) + 1;
+      if (log.writes('request.refused')) log.tell('request.refused', { code });
     };
     const { instruments, timers } = this;
     this.certificates =
       settings.tlsCert === ''
         ? null
-        : new Certificates({ files: settings, timers, logger, renew: (next) => this.publicServer.renew(next) });
+        : new Certificates({ files: settings, timers, log, renew: (next) => this.publicServer.renew(next) });
     // Before anything runs that a fault in the files would leave behind.
     const { access, pair } = this.readFiles();
     this.access = access;
-    const { tombstonesMax, ringFramesMax, topicGraceMs: graceMs, staleAfterMs, sourceDownAfterMs } = settings;
+    const { tombstonesMax, ringFramesMax, topicGraceMs: graceMs } = settings;
     this.shared = chooseBus({
       settings,
       instruments,
       sets: this.sets,
       timers,
-      logger,
+      log,
       newEpoch,
       makePort,
-      onRefusal: countRefusal,
+      onRefusal: (code) => {
+        countRefusal(code);
+        count(this.published.refused, code);
+      },
     });
     this.bus = this.shared.bus;
     this.flush = new Flush({ clock, timers, demand: this.load.demand });
@@ -113,38 +142,58 @@ export class Gateway {
       timers,
       flush: this.flush,
       graceMs,
-      staleAfterMs,
-      sourceDownAfterMs,
+      get staleAfterMs() {
+        return settings.staleAfterMs;
+      },
+      get sourceDownAfterMs() {
+        return settings.sourceDownAfterMs;
+      },
       tombstonesMax,
       ringFramesMax,
       onError,
     });
     this.trust = new Trust({ access: this.access, settings });
     this.clients = new Clients({
-      ...{ instruments, clock, timers, settings, logger },
+      ...{ instruments, clock, timers, settings, log },
       ...{ sets: this.sets, topics: this.topics, flush: this.flush, access: this.access, trust: this.trust },
       ...this.shared.sessions((session) => this.clients.taken(session)),
       server: `tickwire/${packageVersion()}`,
       onRefusal: countRefusal,
     });
     const { trust } = this;
-    const rate = new PublishRate(clock, settings.publishPerSecMax);
+    const rate = new PublishRate(clock, settings);
     this.http = new HttpApi({
-      ...{ bus: this.bus, instruments, sets: this.sets, trust, rate, clock, settings },
+      ...{ bus: this.bus, instruments, sets: this.sets, trust, rate, clock, settings, counters: this.published },
       onRefusal: countRefusal,
       onError,
     });
     this.publishStream = new PublishStream({
       ...{ bus: this.bus, instruments, trust, rate, clock, timers, limits: settings },
-      ...{ access: this.access, admission: this.clients.admission },
+      ...{ access: this.access, admission: this.clients.admission, log, counters: this.published },
       server: `tickwire/${packageVersion()}`,
       onRefusal: countRefusal,
       onError,
-      onClose: (session, code, reason) => this.logger.info({ publisher: session, code, reason }, 'closed a publisher'),
+      onClose: (publisher, closeCode, reason) => log.tell('publisher.closed', { publisher, closeCode, reason }),
     });
     this.access.onChange(() => this.publishStream.accessChanged());
+    instruments.watch(({ action, instrument }) => {
+      const event = INSTRUMENT_EVENTS[action];
+      if (log.writes(event)) log.tell(event, { symbol: instrument.symbol });
+    });
     this.publicServer = this.createPublic(pair);
-    this.adminServer = this.createAdmin();
+    this.admin = new AdminPort({
+      settings,
+      onRefusal: countRefusal,
+      onError,
+      onDenied: (address, code, path) => log.tell('admin.refused', { address, code, path }),
+    });
+    this.admin.add(...adminRoutes(this.adminScene()));
+    this.adminServer = createServer({
+      streams: [],
+      http: (request) => this.admin.handle(request),
+      bodyBytesMax: ADMIN_BODY_BYTES_MAX,
+      connectionsMax: ADMIN_CONNECTIONS_MAX,
+    });
   }
 
   /** Resolves once updates can be published, or after a few seconds: Redis may be down. */
@@ -188,14 +237,14 @@ export class Gateway {
   }
 
   get adminUrl(): string {
-    return `http://127.0.0.1:${this.adminPortBound}`;
+    return `http://${hostOf(this.settings.adminHost)}:${this.adminPortBound}`;
   }
 
   /** @throws Error where a port is taken; nothing runs then. */
   start(): void {
     try {
       this.publicPort = this.publicServer.listen(this.settings.host, this.settings.port);
-      this.adminPortBound = this.adminServer.listen('127.0.0.1', this.settings.adminPort);
+      this.adminPortBound = this.adminServer.listen(this.settings.adminHost, this.settings.adminPort);
     } catch (error) {
       this.end();
       throw error;
@@ -205,7 +254,13 @@ export class Gateway {
     this.shared.start();
     this.access.start();
     this.clients.start();
-    this.logger.info({ url: this.url, stream: this.streamUrl, admin: this.adminUrl }, 'listening');
+    const started = (): void => {
+      this.starting = false;
+    };
+    this.shared.ready.then(started, started);
+    const { adminToken, publishToken } = this.settings;
+    if (adminToken !== '' && adminToken === publishToken) this.log.tell('settings.same-secret', {});
+    this.log.tell('gateway.listening', { url: this.url, stream: this.streamUrl, admin: this.adminUrl });
   }
 
   /**
@@ -216,21 +271,64 @@ export class Gateway {
     return this.certificates?.reload() ?? null;
   }
 
+  /**
+   * Reads the settings again, by `read`, and the files that they name; says in the log what came of it.
+   * @returns all that is wrong; what was read before still holds then.
+   */
+  reload(read: () => Settings): readonly string[] {
+    return reload(read, {
+      live: this.live,
+      log: this.log,
+      adopted: (changed) => {
+        if (changed.has('publishToken')) this.access.settingsChanged();
+        if (changed.has('connectionBytesPerSecMax')) this.clients.paceAnew();
+      },
+      rereadFiles: () => [this.access.reload(), this.reloadCertificates()].filter((each) => each !== null),
+      changeLevel: (level) => {
+        if (isLogLevel(level)) this.log.configure(level);
+      },
+    });
+  }
+
   /** Reads the access document and the issuer's keys again. @returns null, or what is wrong: what was read before still holds. */
   reloadAccess(): string | null {
     return this.access.reload();
   }
 
   /**
-   * Not ready any more, nobody is let in, and the clients are sent elsewhere. Resolves when they have gone and what they come back
-   * with is kept; then it may stop.
+   * Not ready any more; after `drainNoticeMs` nobody is let in, and the clients are sent elsewhere. Resolves when they have gone and
+   * what they come back with is kept; then it may stop.
    */
   async drain(): Promise<void> {
     if (this.state === 'ended') return;
-    this.state = 'draining';
+    const first = this.state !== 'draining';
+    const beganMs = systemClock.nowMs();
+    if (first) {
+      this.state = 'draining';
+      this.noticed = this.giveNotice();
+    }
+    await this.noticed;
+    // It was stopped meanwhile.
+    if (this.hasEnded) return;
     await this.clients.sendAway();
     await this.shared.settle();
+    const tookMs = Math.round(systemClock.nowMs() - beganMs);
+    if (first) this.log.tell('drain.ended', { connections: this.connections.size, tookMs });
     this.tellDrained();
+  }
+
+  private get hasEnded(): boolean {
+    return this.state === 'ended';
+  }
+
+  /** Load balancers learn from /readyz that it drains, before clients come back to them. */
+  private giveNotice(): Promise<void> {
+    const { drainNoticeMs } = this.settings;
+    if (drainNoticeMs === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.endNotice = resolve;
+      this.timers.after(drainNoticeMs, resolve);
+    });
   }
 
   /** Closes what is left of the clients and ends everything; harmless when it has ended. */
@@ -240,11 +338,13 @@ export class Gateway {
     this.clients.stop();
     this.publishStream.stop();
     this.end();
-    this.logger.info('stopped');
+    this.log.tell('gateway.stopped', {});
+    this.log.settle();
   }
 
   private end(): void {
     this.state = 'ended';
+    this.endNotice();
     this.topics.shutDown();
     this.shared.stop();
     this.access.stop();
@@ -286,13 +386,13 @@ export class Gateway {
 
   /** What the files say that settings name. @throws SettingsError, and then nothing runs that was begun. */
   private readFiles(): { access: Access; pair: TlsPair | undefined } {
-    const { settings, logger, timers } = this;
+    const { settings, log, timers } = this;
     try {
-      const access = new Access({ settings, clock: systemClock, timers, logger });
+      const access = new Access({ settings, clock: systemClock, timers, log });
       if (settings.tlsCert === '') return { access, pair: undefined };
       const pair = readPair(settings);
       if (typeof pair === 'string') throw new SettingsError([pair]);
-      logCertificate(logger, pair, 'the certificate of the public port');
+      tellCertificate(log, pair, 'certificate.loaded');
       return { access, pair };
     } catch (error) {
       this.load.stop();
@@ -300,47 +400,42 @@ export class Gateway {
     }
   }
 
-  private createAdmin(): Server {
-    return createServer({
-      streams: [],
-      http: async (request) => {
-        try {
-          return this.admin(request);
-        } catch (error) {
-          this.logger.error({ err: error }, 'internal error');
-          return this.http.refuse(fault('internal'));
-        }
-      },
-      bodyBytesMax: 1_024,
+  /** Whether clients should be sent here, and if not, why. */
+  readiness(): Readiness {
+    const { state, starting } = this;
+    return readinessOf({ starting, draining: state !== 'open', busDown: this.shared.trouble() !== null });
+  }
+
+  /** What metrics read. */
+  get figures(): Figures {
+    const { settings, flush, topics, instruments, clients, publishStream, shared, refusals, published } = this;
+    const readiness = { ready: this.readiness().ready, draining: this.state === 'draining' };
+    return figuresOf({
+      ...{ settings, flush, topics, instruments, clients, publishStream, refusals, published },
+      ...readiness,
+      bus: shared.figures(),
+      busy: this.load.busy(),
+      clock: systemClock,
     });
   }
 
-  private admin(request: HttpRequest): HttpResponse {
-    const { method, path, query } = request;
-    if (method === 'GET' && path === '/healthz') return { status: 200, body: '{"status":"ok"}\n' };
-    if (method === 'GET' && path === '/readyz') {
-      const reason =
-        this.state === 'open' ? this.shared.trouble() : this.state === 'draining' ? 'draining' : 'not started';
-      if (reason === null) return { status: 200, body: '{"ready":true}\n' };
-      return { status: 503, body: `${JSON.stringify({ ready: false, reason })}\n` };
-    }
-    // Probes may come under any name; what tells of clients is for this machine.
-    if (!isLocalProgram(request)) return this.http.refuse(fault('not-local'));
-    if (path === DRAIN_PATH && (method === 'POST' || this.clients.drainage !== null)) {
-      if (method === 'POST') void this.drain();
-      const draining = { total: this.clients.drainage?.total ?? 0, left: this.connections.size };
-      return { status: 200, body: `${JSON.stringify(draining)}\n` };
-    }
-    if (method === 'GET' && path === '/v1/admin/stats')
-      return { status: 200, body: `${JSON.stringify(this.stats())}\n` };
-    if (method === 'GET' && (path === CONNECTIONS_PATH || path.startsWith(`${CONNECTIONS_PATH}/`))) {
-      const { connections, settings } = this;
-      const { connectionBytesPerSecMax } = settings;
-      const view = { connections, connectionBytesPerSecMax, nowMs: systemClock.nowMs() };
-      const answer = answerConnections(path, query, view);
-      return 'code' in answer ? this.http.refuse(answer) : { status: 200, body: `${JSON.stringify(answer)}\n` };
-    }
-    return this.http.refuse(fault('not-found', path.slice(0, 100)));
+  private adminScene(): AdminScene {
+    return {
+      log: this.log,
+      readiness: () => this.readiness(),
+      stats: () => this.stats(),
+      view: () => ({
+        connections: this.connections,
+        connectionBytesPerSecMax: this.settings.connectionBytesPerSecMax,
+        nowMs: systemClock.nowMs(),
+      }),
+      beginDrain: () => void this.drain(),
+      draining: () => {
+        if (this.state !== 'draining') return null;
+        const left = this.connections.size;
+        return { total: this.clients.drainage?.total ?? left, left };
+      },
+    };
   }
 
   /** All plain counters. */

@@ -82,7 +82,9 @@ export class Intake implements RedisGuest {
       port,
       clock,
       prefix,
-      symbolsMax: limits.instrumentsMax,
+      get symbolsMax() {
+        return limits.instrumentsMax;
+      },
       onBegin: (sources) => this.begin(sources),
       onEnd: () => this.end(),
       onError,

@@ -12,6 +12,7 @@ import { type ErrorCode, type Fault, fault } from '../protocol/errors.ts';
 import { SIDES, STATUSES, TRADE_KINDS } from '../protocol/frames.ts';
 import type { PublishResult } from '../protocol/publishing.ts';
 import type { Identity } from '../sessions/access.ts';
+import { count } from '../sessions/counters.ts';
 import { FULL_GRANT, type Grant } from '../sessions/grant.ts';
 import type { PublishRate } from './publish-rate.ts';
 
@@ -20,12 +21,12 @@ import type { PublishRate } from './publish-rate.ts';
  * here, so that they are refused with what should be sent; integers beyond 2^53 come as BigInt.
  */
 const number = Type.Union([Type.String({ maxLength: 64 }), Type.Number(), Type.BigInt()]);
-const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const level = Type.Union([Type.Tuple([number, number]), Type.Tuple([number, number, count])]);
+const whole = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const level = Type.Union([Type.Tuple([number, number]), Type.Tuple([number, number, whole])]);
 const levels = Type.Array(level);
 const common = {
   symbol: Type.String({ maxLength: 64 }),
-  exchangeUs: Type.Optional(Type.Union([count, Type.Null()])),
+  exchangeUs: Type.Optional(Type.Union([whole, Type.Null()])),
   key: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
   lease: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
 };
@@ -53,7 +54,7 @@ const ITEMS = {
     {
       ...common,
       type: Type.Literal('trade'),
-      id: Type.Optional(Type.Union([count, Type.String({ minLength: 1, maxLength: 64 })])),
+      id: Type.Optional(Type.Union([whole, Type.String({ minLength: 1, maxLength: 64 })])),
       kind: Type.Optional(Type.Enum([...TRADE_KINDS])),
       side: Type.Optional(Type.Enum([...SIDES])),
       price: number,
@@ -88,10 +89,18 @@ const CHECKS = {
   status: Compile(ITEMS.status),
 };
 
+/** What became of items that publishers sent, whichever way they came. */
+export interface PublishCounters {
+  taken: number;
+  /** By error code. */
+  readonly refused: Record<string, number>;
+}
+
 export interface Intake {
   readonly bus: Bus;
   readonly instruments: Instruments;
   readonly rate: PublishRate;
+  readonly counters: PublishCounters;
   /** Told of every refusal, for counters. */
   readonly onRefusal: (code: string) => void;
 }
@@ -117,8 +126,12 @@ export async function publishItems(
   let next = 0;
   return read.map((each) => {
     const outcome = 'code' in each ? { refused: each } : published[next++]!;
-    if (!('refused' in outcome)) return outcome;
+    if (!('refused' in outcome)) {
+      intake.counters.taken += 1;
+      return outcome;
+    }
     intake.onRefusal(outcome.refused.code);
+    count(intake.counters.refused, outcome.refused.code);
     return { error: outcome.refused };
   });
 }

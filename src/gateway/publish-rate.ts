@@ -19,14 +19,15 @@ export class PublishRate {
 
   constructor(
     private readonly clock: Pick<Clock, 'nowMs'>,
-    /** For every principal; 0: no limit. */
-    private readonly perSecMax: number,
+    /** For every principal, as it is at the moment; 0: no limit. */
+    private readonly limits: { readonly publishPerSecMax: number },
   ) {}
 
   /** Updates a second that are in force; 0: no limit. */
   perSec({ grant: { publishPerSec } }: Identity): number {
-    if (publishPerSec === 0 || this.perSecMax === 0) return publishPerSec + this.perSecMax;
-    return Math.min(publishPerSec, this.perSecMax);
+    const { publishPerSecMax } = this.limits;
+    if (publishPerSec === 0 || publishPerSecMax === 0) return publishPerSec + publishPerSecMax;
+    return Math.min(publishPerSec, publishPerSecMax);
   }
 
   /** Takes what it can of `count`. @returns how many of them are granted. */

@@ -20,6 +20,7 @@ import {
 import { readMessage } from '../protocol/request.ts';
 import { ByteWriter } from '../protocol/writer.ts';
 import type { Identity } from '../sessions/access.ts';
+import { count } from '../sessions/counters.ts';
 import type { Settings } from '../settings/settings.ts';
 import { type Intake, publishItems } from './publication.ts';
 
@@ -47,7 +48,8 @@ type Answer = PublisherFrame | Promise<PublisherFrame>;
 
 /** One publisher's connection. */
 export class PublisherSession {
-  private readonly id = randomBytes(8).toString('hex');
+  /** For the log, and for the publisher's own. */
+  readonly id = randomBytes(8).toString('hex');
   private readonly binary: boolean;
   private readonly writer = new ByteWriter(1_024);
   private closed = false;
@@ -81,6 +83,10 @@ export class PublisherSession {
     this.timer = options.timers.after(options.limits.authMs, () => {
       this.leave(fault('not-ready', 'it took too long to find out who this is'));
     });
+  }
+
+  get codecName(): string {
+    return this.codec?.name ?? '';
   }
 
   /** Nothing more is taken from it. */
@@ -231,6 +237,7 @@ export class PublisherSession {
     } catch (error) {
       this.options.onError(error);
       this.options.onRefusal('internal');
+      for (let i = 0; i < items.length; i++) count(this.options.counters.refused, 'internal');
       return items.map(() => ({ error: fault('internal') }));
     }
   }

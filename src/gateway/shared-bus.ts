@@ -2,7 +2,6 @@
 // there share. The gateway makes, starts and stops it. Invariant: what a Redis URL holds is never logged; the log tells of a
 // trouble once, however often it is met.
 
-import type { Logger } from 'pino';
 import type { Bus } from '../bus/bus.ts';
 import { MemoryBus } from '../bus/memory.ts';
 import { RedisBus } from '../bus/redis.ts';
@@ -14,6 +13,7 @@ import { Registry } from '../bus/registry.ts';
 import type { Instruments } from '../market/instrument.ts';
 import type { SymbolSets } from '../market/sets.ts';
 import { systemClock, type Timers } from '../ports/clock.ts';
+import type { Log } from '../ports/log-events.ts';
 import type { RedisPort } from '../ports/redis.ts';
 import type { SessionStore, SessionStoreOptions } from '../ports/session-store.ts';
 import { SessionMemory } from '../sessions/session-store.ts';
@@ -27,7 +27,7 @@ export interface SharedBusOptions {
   readonly instruments: Instruments;
   readonly sets: SymbolSets;
   readonly timers: Timers;
-  readonly logger: Logger;
+  readonly log: Log;
   readonly newEpoch: () => number;
   /** Told of every refusal of what is published plainly, for counters. */
   readonly onRefusal: (code: string) => void;
@@ -36,6 +36,22 @@ export interface SharedBusOptions {
 }
 
 export type MakePort = (options: RedisLinkOptions) => RedisPort;
+
+/** What the bus has done for this process so far. */
+export interface BusFigures {
+  readonly up: boolean;
+  /** Entries that it delivered. */
+  readonly entries: number;
+  /** Gaps that were closed from the log, and topics that were loaded anew since the log could not. */
+  readonly repairs: number;
+  readonly reloads: number;
+  /** Times that Redis was connected to. */
+  readonly connects: number;
+  /** How long the last canary took through Redis and back; null: there was none. */
+  readonly canaryMs: number | null;
+  /** Items that came by a plain PUBLISH and were taken. */
+  readonly plainItems: number;
+}
 
 /** The bus with what keeps it alive. */
 export interface SharedBus {
@@ -47,6 +63,7 @@ export interface SharedBus {
   /** Null where everything works; else what does not. */
   trouble(): string | null;
   counters(): object;
+  figures(): BusFigures;
   /** Where sessions are kept for those who come back, and what signs their tokens. To be asked for once. */
   sessions(onTaken: (session: string) => void): { readonly store: SessionStore; readonly tokens: Tokens };
   /** Asks for what one gateway at a time does, of all that share the bus. */
@@ -69,9 +86,10 @@ function inProcess({ settings, instruments, newEpoch }: SharedBusOptions): Share
     ready: Promise.resolve(),
     note: () => 'in this process',
     trouble: () => null,
-    counters: () => ({}),
+    counters: () => ({ entries: bus.entries }),
+    figures: () => ({ ...NO_REDIS, entries: bus.entries }),
     sessions: (onTaken) => ({
-      store: new SessionMemory({ ...storeLimits(settings), clock: systemClock, onTaken }),
+      store: new SessionMemory(storeOptions(settings, { clock: systemClock, onTaken })),
       tokens: new Tokens(new TokenKeys(settings.resumeKeys || TokenKeys.random())),
     }),
     office: () => always,
@@ -82,9 +100,9 @@ function inProcess({ settings, instruments, newEpoch }: SharedBusOptions): Share
 }
 
 function onRedis(options: SharedBusOptions): SharedBus {
-  const { settings, instruments, sets, timers, logger, newEpoch, makePort } = options;
+  const { settings, instruments, sets, timers, log, newEpoch, makePort } = options;
   const { redisUrl: url, redisPrefix: prefix, logEntriesMax, tombstonesMax, publishRetryMs } = settings;
-  const warnOnce = onceInAWhile((message) => logger.warn({ reason: message }, 'Redis'));
+  const warnOnce = onceInAWhile((reason) => log.tell('bus.trouble', { reason }));
   const linkOptions = { url, onTrouble: warnOnce };
   const port = makePort?.(linkOptions) ?? new RedisLink(linkOptions);
   const onError = (error: unknown): void => warnOnce(error instanceof Error ? error.message : String(error));
@@ -112,7 +130,9 @@ function onRedis(options: SharedBusOptions): SharedBus {
     prefix,
     instruments,
     sets,
-    instrumentsMax: settings.instrumentsMax,
+    get instrumentsMax() {
+      return settings.instrumentsMax;
+    },
     timers,
     readyMaxMs: READY_MS_MAX,
     onError,
@@ -120,11 +140,11 @@ function onRedis(options: SharedBusOptions): SharedBus {
   bus.invite({
     channels: registry.channels,
     up: (identity) => {
-      logger.info({ version: identity.version }, 'connected to Redis');
+      log.tell('bus.up', { version: identity.version });
       registry.up(identity);
     },
     down: () => {
-      logger.warn('lost the connection to Redis');
+      log.tell('bus.down', {});
       registry.down();
     },
     subscribed: (channel) => registry.subscribed(channel),
@@ -143,8 +163,7 @@ function onRedis(options: SharedBusOptions): SharedBus {
           ready: registry.ready,
           limits: settings,
           onRefusal: options.onRefusal,
-          onRefused: (symbol, { code, message }) =>
-            logger.warn({ symbol, code, reason: message }, 'refused a plain PUBLISH'),
+          onRefused: (symbol, { code, message }) => log.tell('intake.refused', { symbol, code, reason: message }),
           onError,
         });
   if (intake !== null) bus.invite(intake);
@@ -170,12 +189,15 @@ function onRedis(options: SharedBusOptions): SharedBus {
       return `Redis at ${new URL(url).host}, shared by gateways of the prefix ${prefix}${there}`;
     },
     trouble: () => (bus.ready ? null : 'Redis does not answer'),
+    figures: () => {
+      const { followers, watch, ups } = bus.counters;
+      const { entries, mended: repairs, losses: reloads } = followers;
+      const plainItems = intake?.counters.items ?? 0;
+      return { up: bus.ready, entries, repairs, reloads, connects: ups, canaryMs: watch.canaryMs, plainItems };
+    },
     counters: () => ({ ...bus.counters, ...(intake !== null && { intake: intake.state }) }),
     sessions: (onTaken) => {
-      store = new RedisSessions({
-        ...storeLimits(settings),
-        ...{ port, clock: systemClock, timers, prefix, onTaken, onError },
-      });
+      store = new RedisSessions(storeOptions(settings, { port, clock: systemClock, timers, prefix, onTaken, onError }));
       bus.invite(store);
       return { store, tokens: new Tokens(tokenKeys()) };
     },
@@ -183,7 +205,7 @@ function onRedis(options: SharedBusOptions): SharedBus {
       const office = new RedisOffice({
         ...{ port, clock: systemClock, prefix, name, onError },
         onBegin: () => {
-          logger.info({ office: name }, 'does what one gateway at a time does');
+          log.tell('bus.office', { office: name });
           listener.begin();
         },
         onEnd: () => listener.end(),
@@ -201,19 +223,33 @@ function onRedis(options: SharedBusOptions): SharedBus {
   };
 }
 
-function storeLimits(settings: Settings): Omit<SessionStoreOptions, 'onTaken'> {
-  const { resumeLifeMs: lifeMs, resumeRenewMs: renewMs, resumeSessionsMax: sessionsMax } = settings;
+/** How long sessions live is asked for each time: it may change. */
+function storeOptions<T extends Pick<SessionStoreOptions, 'onTaken'>>(settings: Settings, more: T) {
   return {
-    lifeMs,
-    renewMs,
-    sessionsMax,
+    get lifeMs() {
+      return settings.resumeLifeMs;
+    },
+    get renewMs() {
+      return settings.resumeRenewMs;
+    },
+    sessionsMax: settings.resumeSessionsMax,
     stateBytesMax: settings.resumeStateBytesMax,
     bytesMax: settings.resumeBytesMax,
+    ...more,
   };
 }
 
 /** A gateway that is started while Redis is down starts all the same. */
 const READY_MS_MAX = 3_000;
+const NO_REDIS: BusFigures = {
+  up: true,
+  entries: 0,
+  repairs: 0,
+  reloads: 0,
+  connects: 0,
+  canaryMs: null,
+  plainItems: 0,
+};
 /** Alone in its process. */
 const always: OpenOffice = (listener) => {
   listener.begin();

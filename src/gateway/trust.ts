@@ -22,13 +22,15 @@ export interface TrustOptions {
 export class Trust {
   /** API keys or JWTs are known here. */
   private readonly knowsOthers: boolean;
-  /** There is something to compare a credential with; where not, one that is brought is not looked at. */
-  private readonly knowsAny: boolean;
 
   constructor(private readonly options: TrustOptions) {
-    const { publishToken, accessFile, jwksUrl, jwtKeyFile } = options.settings;
+    const { accessFile, jwksUrl, jwtKeyFile } = options.settings;
     this.knowsOthers = accessFile !== '' || jwksUrl !== '' || jwtKeyFile !== '';
-    this.knowsAny = this.knowsOthers || publishToken !== '';
+  }
+
+  /** There is something to compare a credential with; where not, one that is brought is not looked at. */
+  private get knowsAny(): boolean {
+    return this.knowsOthers || this.options.settings.publishToken !== '';
   }
 
   /** Who asks to read. */

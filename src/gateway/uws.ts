@@ -11,6 +11,7 @@ import { fault } from '../protocol/errors.ts';
 import { addressOf, isForwarding, whence } from './address.ts';
 import type { TlsPair } from './certificates.ts';
 import { bearerOf, handshakeFault, readOffer } from './handshake.ts';
+import { isLoopback } from './trust.ts';
 
 /** Who opened a socket, as far as that is known. */
 export interface Peer {
@@ -84,6 +85,8 @@ export interface ServerOptions {
   /** Never rejects. */
   readonly http: (request: HttpRequest) => Promise<HttpResponse>;
   readonly bodyBytesMax: number;
+  /** Connections at once; more are closed as they come, but for those from this machine. Absent: as many as come. */
+  readonly connectionsMax?: number;
   /** Proxies that are believed whom they speak for; absent: none. */
   readonly trusted?: BlockList;
   /** Absent: plain HTTP and WebSockets. */
@@ -202,7 +205,19 @@ function appFor(pair: TlsPair | undefined): uWS.TemplatedApp {
 
 function serve(door: Door, app: uWS.TemplatedApp): uWS.TemplatedApp {
   for (const stream of door.options.streams) addStream(app, stream, door);
+  const { connectionsMax } = door.options;
+  if (connectionsMax !== undefined) limitConnections(app, connectionsMax);
   return app.any('/*', (res, req) => answer(res, req, door));
+}
+
+function limitConnections(app: uWS.TemplatedApp, connectionsMax: number): void {
+  let open = 0;
+  // 1 for one that came, -1 for one that went.
+  const counted = (res: uWS.HttpResponse, change: unknown): void => {
+    open += Number(change);
+    if (Number(change) > 0 && open > connectionsMax && !isLoopback(addressOf(res.getRemoteAddress()))) res.close();
+  };
+  app.filter(counted);
 }
 
 function beyond(app: uWS.TemplatedApp): AppBeyondTypes {

@@ -66,6 +66,10 @@ export class Instruments {
     return this.bySymbol.get(symbol);
   }
 
+  get size(): number {
+    return this.bySymbol.size;
+  }
+
   /** All of them, by symbol. */
   list(): Instrument[] {
     return [...this.bySymbol.values()].sort((a, b) => (a.symbol < b.symbol ? -1 : 1));

@@ -182,6 +182,11 @@ export const ERRORS = {
     message: 'The admin port answers programs on this machine only.',
     action: 'Ask from this machine, by the name localhost or the address 127.0.0.1, and not from a web page.',
   },
+  'admin-token': {
+    http: 401,
+    message: 'The admin port answers those who bring its token.',
+    action: 'Send Authorization: Bearer <token>, the one that TICKWIRE_ADMIN_TOKEN on the gateway holds.',
+  },
   unauthorized: {
     http: 401,
     message: 'Publishing is open to this machine only, or to those with the token.',
@@ -277,6 +282,11 @@ export const ERRORS = {
     http: 404,
     message: 'There is nothing at this address.',
     action: 'proto/frames.md lists the HTTP endpoints.',
+  },
+  'bad-method': {
+    http: 405,
+    message: 'There is something at this address, but not for this method.',
+    action: 'Use a method that the header Allow of the answer names.',
   },
   'not-ready': { http: 503, message: 'The state is not loaded yet.', action: 'Try again in a moment.' },
   internal: {

@@ -2,8 +2,8 @@
 // connection and request, and again after a change. Invariant: a credential is never kept, logged or repeated, and what an
 // identity may follows the access document as it is now.
 
-import type { Logger } from 'pino';
 import type { Clock, Timer, Timers } from '../ports/clock.ts';
+import type { Log } from '../ports/log-events.ts';
 import { type Fault, fault } from '../protocol/errors.ts';
 import { algorithmsOf, isLoopbackHost } from '../settings/access-settings.ts';
 import { SETTINGS, type Settings, SettingsError } from '../settings/settings.ts';
@@ -32,7 +32,7 @@ export interface AccessOptions {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly timers: Timers;
-  readonly logger: Pick<Logger, 'info' | 'warn'>;
+  readonly log: Log;
 }
 
 /** How often the files are looked at: one call of the system each. */
@@ -53,7 +53,10 @@ export class Access {
   private readonly ofEntries = new WeakMap<KeyEntry, Identity>();
   /** One object each, so that those who come share it. */
   private readonly nobodies = new Map<boolean, Identity | Fault>();
-  private readonly publisher: Identity;
+  /** Of whoever brought the publish token as it is now. */
+  private publisher: Identity;
+  private publishToken: string;
+  private tokenGeneration = 1;
   private poll: Timer | null = null;
   /** What was logged last of what is wrong. */
   private complaint: string | null = null;
@@ -66,13 +69,8 @@ export class Access {
     this.keys = openKeys(settings, clock, faults);
     if (faults.length > 0) throw new SettingsError(faults);
     this.webTokens = this.keys === null ? null : new WebTokens(settings, this.keys, clock);
-    this.publisher = {
-      principal: 'publish-token',
-      via: 'token',
-      grant: FULL_GRANT,
-      untilMs: null,
-      basis: { kind: 'token' },
-    };
+    this.publishToken = settings.publishToken;
+    this.publisher = publisherOf(this.tokenGeneration);
     this.settle();
   }
 
@@ -99,7 +97,7 @@ export class Access {
   /** The same, where it is found out at once; null for a JWT that has to be verified first. */
   known(credential: string): Identity | Fault | null {
     if (credential.length > WEB_TOKEN_BYTES_MAX) return fault('bad-credential', `at most ${WEB_TOKEN_BYTES_MAX} bytes`);
-    const { publishToken } = this.options.settings;
+    const { publishToken } = this;
     if (publishToken !== '' && isSameText(credential, publishToken)) return this.publisher;
     const id = keyIdOf(credential);
     if (id !== null) return this.byKey(credential, this.document.keys.get(id));
@@ -123,7 +121,10 @@ export class Access {
 
   private lookAgain(basis: Basis): Identity | Fault {
     if (basis.kind === 'nobody') return this.anonymous(basis.local);
-    if (basis.kind === 'token') return this.publisher;
+    if (basis.kind === 'token') {
+      const isCurrent = basis.generation === this.tokenGeneration && this.publishToken !== '';
+      return isCurrent ? this.publisher : fault('bad-credential', 'the publish token is another now');
+    }
     if (basis.kind === 'jwt') return this.byWebToken(basis.bearer);
     const entry = this.document.keys.get(basis.id);
     // Another key under the same id is not the one that was shown.
@@ -134,6 +135,17 @@ export class Access {
   /** Told after what identities may has changed. */
   onChange(listener: () => void): void {
     this.listeners.push(listener);
+  }
+
+  /** Takes the publish token as the settings have it now; whoever came with another one is told that it is no good any more. */
+  settingsChanged(): void {
+    const { publishToken } = this.options.settings;
+    if (publishToken === this.publishToken) return;
+    this.publishToken = publishToken;
+    this.tokenGeneration += 1;
+    this.publisher = publisherOf(this.tokenGeneration);
+    this.settle();
+    for (const listener of this.listeners) listener();
   }
 
   /** Reads the files again. @returns what is wrong; null: nothing, and it holds from now on. */
@@ -152,13 +164,11 @@ export class Access {
 
   /** Looks at the files from time to time. */
   start(): void {
-    const { settings, timers, logger } = this.options;
+    const { settings, timers, log } = this.options;
     if ('code' in this.anonymous(false) && !this.takesCredentials()) {
       const { accessFile, anonymous } = SETTINGS;
-      logger.warn(
-        { host: settings.host },
-        `nobody but this machine comes in: set ${accessFile.env}, or ${anonymous.env}=on for all`,
-      );
+      const reason = `set ${accessFile.env}, or ${anonymous.env}=on for all`;
+      log.tell('access.shut', { host: settings.host, reason });
     }
     if (this.file === null && this.keys === null) return;
     const again = (): void => {
@@ -183,11 +193,11 @@ export class Access {
     if (this.file !== null && (!onlyIfChanged || this.file.isChanged()) && this.file.reload()) {
       this.settle();
       const { roles, keys } = this.file.value;
-      this.options.logger.info({ roles: roles.size, keys: keys.size }, 'took over the access document');
+      this.options.log.tell('access.loaded', { roles: roles.size, keys: keys.size });
       for (const listener of this.listeners) listener();
     }
     const trouble = this.trouble();
-    if (trouble !== null && trouble !== this.complaint) this.options.logger.warn(trouble);
+    if (trouble !== null && trouble !== this.complaint) this.options.log.tell('access.fault', { reason: trouble });
     this.complaint = trouble;
   }
 
@@ -215,7 +225,7 @@ export class Access {
   }
 
   private takesCredentials(): boolean {
-    return this.options.settings.publishToken !== '' || this.keys !== null || this.document.keys.size > 0;
+    return this.publishToken !== '' || this.keys !== null || this.document.keys.size > 0;
   }
 
   private byKey(key: string, entry: KeyEntry | undefined): Identity | Fault {
@@ -254,6 +264,16 @@ export class Access {
   private isOver(untilMs: number | null): boolean {
     return untilMs !== null && this.options.clock.nowUs() / 1_000 >= untilMs;
   }
+}
+
+function publisherOf(generation: number): Identity {
+  return {
+    principal: 'publish-token',
+    via: 'token',
+    grant: FULL_GRANT,
+    untilMs: null,
+    basis: { kind: 'token', generation },
+  };
 }
 
 function isSame(one: Identity, other: Identity): boolean {

@@ -9,7 +9,8 @@ export class Allowance {
   private countedMs = 0;
 
   constructor(
-    private readonly perSec: number,
+    /** As they are at the moment. */
+    private readonly limits: { readonly requestsPerSecMax: number },
     nowMs: number,
   ) {
     this.reset(nowMs);
@@ -17,14 +18,15 @@ export class Allowance {
 
   /** For another client. */
   reset(nowMs: number): void {
-    this.left = this.perSec * BURST_SEC;
+    this.left = this.limits.requestsPerSecMax * BURST_SEC;
     this.countedMs = nowMs;
   }
 
   /** @returns `refused`: it is over the rate; `flood`: and it goes on as if nobody had said so. */
   take(nowMs: number): 'granted' | 'refused' | 'flood' {
-    const burst = this.perSec * BURST_SEC;
-    this.left = Math.min(burst, this.left + ((nowMs - this.countedMs) / 1_000) * this.perSec);
+    const { requestsPerSecMax: perSec } = this.limits;
+    const burst = perSec * BURST_SEC;
+    this.left = Math.min(burst, this.left + ((nowMs - this.countedMs) / 1_000) * perSec);
     this.countedMs = nowMs;
     // What is refused counts too: who does not stop is not let in again before it has.
     this.left -= 1;

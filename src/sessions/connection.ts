@@ -124,7 +124,7 @@ export class Connection extends Recipient implements Served {
   ) {
     super();
     this.queue = new SendQueue(site, this);
-    this.allowance = new Allowance(site.limits.requestsPerSecMax, 0);
+    this.allowance = new Allowance(site.limits, 0);
     this.begin(caller);
   }
 
@@ -203,8 +203,13 @@ export class Connection extends Recipient implements Served {
 
   /** How long the client has been without what is due to it, or the link without an answer. */
   ageMs(nowMs: number): number {
-    const lacks = this.block !== null && [...this.subscriptions.values()].some(({ seq, topic }) => seq < topic.seq);
+    const lacks = this.block !== null && this.lacks;
     return Math.max(0, nowMs - Math.min(this.window.oldestPingMs ?? nowMs, lacks ? this.queue.blockedAtMs : nowMs));
+  }
+
+  private get lacks(): boolean {
+    for (const { seq, topic } of this.subscriptions.values()) if (seq < topic.seq) return true;
+    return false;
   }
 
   /** Bytes a second that client and operator allow; 0: no limit. */

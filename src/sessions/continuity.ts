@@ -9,6 +9,7 @@ import { CloseCode, type Fault, fault } from '../protocol/errors.ts';
 import type { Channel, Mode } from '../protocol/frames.ts';
 import { readRequest, type SubscribeRequest } from '../protocol/request.ts';
 import type { Connection } from './connection.ts';
+import { count } from './counters.ts';
 import { principalHash, type Tokens, tokenHash } from './token.ts';
 
 /** What comes back: requests as the client made them, and its wishes. */
@@ -49,6 +50,8 @@ const REFUSALS: Readonly<Record<SessionRefusal, Fault>> = {
 };
 
 export class Continuity {
+  /** Tokens that were brought, by what became of them: `resumed`, or the code of the error. */
+  readonly outcomes: Record<string, number> = {};
   /** By their sessions. */
   private readonly connections = new Map<string, Connection>();
 
@@ -105,7 +108,13 @@ export class Continuity {
   }
 
   /** What a token brings back, once for all who bring it. Never rejects. */
-  async redeem({ id, identity: { principal } }: Connection, token: string): Promise<SavedSession | Fault> {
+  async redeem(connection: Connection, token: string): Promise<SavedSession | Fault> {
+    const saved = await this.take(connection, token);
+    count(this.outcomes, 'code' in saved ? saved.code : 'resumed');
+    return saved;
+  }
+
+  private async take({ id, identity: { principal } }: Connection, token: string): Promise<SavedSession | Fault> {
     const { tokens, store } = this.options;
     const claims = await tokens.read(token, principal);
     if ('code' in claims) return claims;

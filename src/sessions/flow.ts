@@ -25,7 +25,7 @@ export class Flow {
 
   constructor(
     private readonly lanes: Lanes,
-    private readonly counters: { pings: number },
+    private readonly counters: { pings: number; pingBytes: number },
   ) {}
 
   /** Everything is from now on about this socket, into which nothing was sent yet. */
@@ -118,6 +118,7 @@ export class Flow {
     this.pingBytes += bytes;
     this.pingedMs = nowMs;
     this.counters.pings += 1;
+    this.counters.pingBytes += bytes;
     const result = this.socket.ping(number);
     this.setLimit(nowMs);
     return result;

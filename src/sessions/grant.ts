@@ -35,7 +35,8 @@ export interface Grant {
 /** How somebody said who he is, as far as is needed to look again; never the credential. */
 export type Basis =
   | { readonly kind: 'nobody'; readonly local: boolean }
-  | { readonly kind: 'token' }
+  /** `generation`: which publish token it was, of those that there have been. */
+  | { readonly kind: 'token'; readonly generation: number }
   | { readonly kind: 'key'; readonly id: string; readonly sha256: string }
   | { readonly kind: 'jwt'; readonly bearer: WebTokenBearer };
 

@@ -22,6 +22,8 @@ export function messageBuilderOf(codec: Codec): MessageBuilder {
 export class MessageBuilder {
   /** The time base that the message has stated; 0: none yet. */
   private baseUs = 0;
+  /** Frames in the message. */
+  frames = 0;
 
   constructor(private readonly codec: Codec) {}
 
@@ -32,23 +34,27 @@ export class MessageBuilder {
   begin(): void {
     writer.length = 0;
     this.baseUs = 0;
+    this.frames = 0;
   }
 
   write(frame: Frame): void {
     this.codec.encode(writer, frame);
+    this.frames += 1;
   }
 
-  /** Frames that are encoded already. */
+  /** A frame that is encoded already. */
   append(bytes: Uint8Array): void {
     writer.append(bytes);
+    this.frames += 1;
   }
 
-  chunk({ bytes, gatewayUs }: Chunk): void {
+  chunk({ bytes, frames, gatewayUs }: Chunk): void {
     if (this.codec.relativeTimes && this.baseUs !== gatewayUs) {
       this.baseUs = gatewayUs;
       this.write({ type: 'time', timeUs: gatewayUs });
     }
     writer.append(bytes);
+    this.frames += frames;
   }
 
   /** The message, valid until the next one is begun; another begins. */

@@ -8,13 +8,13 @@ import type { Codec } from '../protocol/codec.ts';
 import { jsonCodec } from '../protocol/codecs.ts';
 import { CloseCode } from '../protocol/errors.ts';
 import type { Frame } from '../protocol/frames.ts';
-import type { Answer } from '../topics/answer.ts';
+import type { Answer, AnswerKind } from '../topics/answer.ts';
 import { PART_BYTES_MAX } from '../topics/chunks.ts';
 import type { Flush } from '../topics/flush.ts';
 import type { Recipient } from '../topics/recipient.ts';
 import type { Subscription } from '../topics/subscription.ts';
 import { ControlLane } from './control-lane.ts';
-import type { ConnectionCounters } from './counters.ts';
+import { type ConnectionCounters, count } from './counters.ts';
 import { type Block, Flow } from './flow.ts';
 import { healedBy } from './healing.ts';
 import { type MessageBuilder, messageBuilderOf } from './message.ts';
@@ -39,6 +39,14 @@ export interface Served extends Recipient {
   /** The client can't be served any more. */
   fail(code: number, reason: string): void;
 }
+
+/** Answers that bring many updates as one. */
+const MERGES: Partial<Record<AnswerKind, boolean>> = {
+  difference: true,
+  rounded: true,
+  deeper: true,
+  shallower: true,
+};
 
 export class SendQueue {
   readonly flow: Flow;
@@ -295,6 +303,7 @@ export class SendQueue {
         this.sendMessage(nowMs);
         if (!this.free) return false;
       }
+      if (subscription.nextChunk === 0) this.countMerged(subscription, answer);
       this.message.chunk(chunk);
       this.behind.charge(subscription);
       subscription.nextChunk += 1;
@@ -321,18 +330,24 @@ export class SendQueue {
       return false;
     }
     const answer = topic.answer(subscription, nowUs);
-    if (subscription.healDue) this.message.write(healedBy(answer, subscription));
+    if (subscription.healDue) {
+      const healed = healedBy(answer, subscription);
+      count(this.site.counters.healed, healed.how);
+      this.message.write(healed);
+    }
     subscription.healing = subscription.healDue;
     subscription.healDue = false;
     if (answer.gap !== null) {
       const reason = this.spares && answer.gap.reason === 'ring' ? 'budget' : answer.gap.reason;
       const { firstSeq, lastSeq } = answer.gap;
       this.message.write({ type: 'gap', topic: topic.id, firstSeq, lastSeq, reason });
+      this.site.counters.gaps += 1;
       subscription.seq = answer.gap.lastSeq;
     }
     if (answer.reset !== null) {
       const { seq, reason } = answer.reset;
       this.message.write({ type: 'reset', topic: topic.id, seq, reason });
+      if (answer.kind !== 'first') count(this.site.counters.resets, reason);
       // Said once: should the answer be abandoned, the next one begins from nothing (or, for events, from here).
       subscription.epoch = topic.channel === 'trade' ? answer.epoch : 0;
       subscription.seq = answer.reset.seq;
@@ -341,6 +356,10 @@ export class SendQueue {
     subscription.nextChunk = 0;
     subscription.resetDue = null;
     return true;
+  }
+
+  private countMerged({ epoch, seq }: Subscription, answer: Answer): void {
+    if (epoch === answer.epoch && MERGES[answer.kind]) this.site.counters.merged += Math.max(0, answer.seq - seq - 1);
   }
 
   /** It may be another one next time, and then the client is told anew how it is healed, unless it was begun already. */
@@ -379,6 +398,8 @@ export class SendQueue {
 
   private sendMessage(nowMs: number): void {
     if (this.message.length === 0) return;
+    this.site.counters.messages += 1;
+    this.site.counters.frames += this.message.frames;
     this.taken(this.flow.send(this.message.take(), this.served.codec.binary), true);
     if (!this.ended && this.block !== 'socket' && this.flow.pingDue) this.taken(this.flow.ping(nowMs), true);
   }

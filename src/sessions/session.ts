@@ -69,12 +69,33 @@ type Outcome = Omit<Accepted, 'symbol'> | Fault;
 export class Sessions {
   private readonly patterns: Patterns;
   private readonly line: RequestLine;
-  /** As every welcome states them. */
-  private readonly statedLimits: WelcomeFrame['limits'];
 
   constructor(private readonly options: SessionOptions) {
     const { instruments, sets, limits, clock, onRefusal, onError } = options;
-    this.statedLimits = {
+    this.line = new RequestLine({
+      ...{ clock, limits, onRefusal, onError },
+      carryOut: (connection, request) => this.carryOut(connection, request),
+      refuse: (connection, refused) => this.refuse(connection, refused),
+    });
+    this.patterns = new Patterns({
+      instruments,
+      sets,
+      get subscriptionsMax() {
+        return limits.subscriptionsMax;
+      },
+      subscribe: (connection, { request, shape, name }, symbol) => {
+        const outcome = this.subscribeTo(connection, request, shape, symbol, name);
+        return 'code' in outcome ? outcome : null;
+      },
+      leave: (connection, subscription) => this.leave(connection, subscription),
+      onRefused: (connection, refused) => this.refuse(connection, { id: null, fault: refused }),
+    });
+  }
+
+  /** As every welcome states them, as they are at the moment. */
+  private get statedLimits(): WelcomeFrame['limits'] {
+    const { limits } = this.options;
+    return {
       requestBytes: limits.requestBytesMax,
       symbolsPerRequest: limits.symbolsPerRequestMax,
       subscriptions: limits.subscriptionsMax,
@@ -84,22 +105,6 @@ export class Sessions {
       silentMs: silentMsOf(limits.heartbeatMs),
       requestsPerSec: limits.requestsPerSecMax,
     };
-    this.line = new RequestLine({
-      ...{ clock, limits, onRefusal, onError },
-      carryOut: (connection, request) => this.carryOut(connection, request),
-      refuse: (connection, refused) => this.refuse(connection, refused),
-    });
-    this.patterns = new Patterns({
-      instruments,
-      sets,
-      subscriptionsMax: limits.subscriptionsMax,
-      subscribe: (connection, { request, shape, name }, symbol) => {
-        const outcome = this.subscribeTo(connection, request, shape, symbol, name);
-        return 'code' in outcome ? outcome : null;
-      },
-      leave: (connection, subscription) => this.leave(connection, subscription),
-      onRefused: (connection, refused) => this.refuse(connection, { id: null, fault: refused }),
-    });
   }
 
   welcome(connection: Connection): void {
@@ -390,7 +395,6 @@ export class Sessions {
     connection.forget(subscription);
   }
 
-  /** The topic no longer knows the subscription. */
   /** The topic no longer knows the subscription. */
   private detach(subscription: Subscription): void {
     subscription.topic.remove(subscription);

@@ -2,7 +2,7 @@
 // settings.ts spreads them into its table and runs the check. Invariant: nothing that is complained of is repeated where it
 // could be a secret.
 
-import type { Setting } from './settings.ts';
+import { listOf, type Report, type Setting } from './setting.ts';
 
 export const ACCESS_SETTINGS = {
   accessFile: {
@@ -14,6 +14,7 @@ export const ACCESS_SETTINGS = {
   anonymous: {
     env: 'TICKWIRE_ANONYMOUS',
     default: 'auto',
+    choices: ['auto', 'on', 'off'],
     about:
       'Whether clients that do not say who they are come in: on, off, or auto, which is on where host is this machine only.',
   },
@@ -31,12 +32,14 @@ export const ACCESS_SETTINGS = {
   jwtAlgorithms: {
     env: 'TICKWIRE_JWT_ALGORITHMS',
     default: 'ES256,RS256,EdDSA',
+    list: true,
     about:
       'How a JWT may be signed, with commas; HS256, HS384 and HS512 by themselves and with a secret in jwtKeyFile.',
   },
   jwksUrl: {
     env: 'TICKWIRE_JWKS_URL',
     default: '',
+    secret: true,
     about:
       "Address of the issuer's public keys (a JWK set), https, or http on this machine; followed when they rotate.",
   },
@@ -80,7 +83,7 @@ export function isLoopbackHost(host: string): boolean {
 
 /** The algorithms that a list names, each once. */
 export function algorithmsOf(list: string): string[] {
-  return [...new Set(list.split(',').map((name) => name.trim()))].filter((name) => name !== '');
+  return [...new Set(listOf(list))];
 }
 
 /** Whether it signs and verifies with one and the same secret. */
@@ -88,68 +91,60 @@ export function isSecretAlgorithm(name: string): boolean {
   return SECRET_ALGORITHMS.includes(name);
 }
 
-/** Adds what can't work to `faults`. */
-export function checkAccess(settings: Texts & { readonly publishToken: string }, faults: string[]): void {
+/** Reports what can't work. */
+export function checkAccess(settings: Texts & { readonly publishToken: string }, report: Report): void {
+  const named = (name: keyof typeof ACCESS_SETTINGS): string => report.named(name);
   const { anonymous, accessFile, publishToken, jwksUrl, jwtKeyFile, jwtIssuer, jwtAudience } = settings;
-  if (!['auto', 'on', 'off'].includes(anonymous)) {
-    faults.push(`${named('anonymous')} is ${JSON.stringify(anonymous)}, not one of auto, on, off`);
-  }
   const takesTokens = jwksUrl !== '' || jwtKeyFile !== '';
   if (anonymous === 'off' && accessFile === '' && publishToken === '' && !takesTokens) {
-    faults.push(
+    report.add(
       `${named('anonymous')} is off, and nobody could say who he is: set ${named('accessFile')} or ${named('jwksUrl')}`,
     );
   }
   if (jwksUrl !== '' && jwtKeyFile !== '')
-    faults.push(`${named('jwksUrl')} and ${named('jwtKeyFile')} are both set: leave out one`);
+    report.add(`${named('jwksUrl')} and ${named('jwtKeyFile')} are both set: leave out one`);
   for (const name of ['jwtIssuer', 'jwtAudience'] as const) {
     const given = settings[name] !== '';
-    if (takesTokens && !given) faults.push(`${named(name)} is empty: with keys for JWTs it must say which are taken`);
+    if (takesTokens && !given) report.add(`${named(name)} is empty: with keys for JWTs it must say which are taken`);
     // Said once, of the first.
     if (!takesTokens && given && (name === 'jwtIssuer' || jwtIssuer === '')) {
-      faults.push(
-        `${named(name)} is set, but no key to verify with: set ${named('jwksUrl')} or ${named('jwtKeyFile')}`,
-      );
+      report.add(`${named(name)} is set, but no key to verify with: set ${named('jwksUrl')} or ${named('jwtKeyFile')}`);
     }
   }
   if (jwtIssuer.length > 1_000 || jwtAudience.length > 1_000) {
-    faults.push(`${named('jwtIssuer')} and ${named('jwtAudience')} are at most 1000 characters`);
+    report.add(`${named('jwtIssuer')} and ${named('jwtAudience')} are at most 1000 characters`);
   }
-  checkUrl(jwksUrl, faults);
-  checkAlgorithms(settings, faults);
+  checkUrl(jwksUrl, report);
+  checkAlgorithms(settings, report);
 }
 
 /** The address is not repeated: it may hold a key of the issuer's. */
-function checkUrl(jwksUrl: string, faults: string[]): void {
+function checkUrl(jwksUrl: string, report: Report): void {
   if (jwksUrl === '') return;
   const url = URL.canParse(jwksUrl) ? new URL(jwksUrl) : null;
   const safe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopbackHost(url.hostname));
   if (url === null || !safe || url.username !== '' || url.password !== '') {
-    faults.push(`${named('jwksUrl')} is not https://host/path, or http:// on this machine, without a user`);
+    report.add(`${report.named('jwksUrl')} is not https://host/path, or http:// on this machine, without a user`);
   }
 }
 
-function checkAlgorithms({ jwtAlgorithms, jwksUrl, jwtKeyFile }: Texts, faults: string[]): void {
+function checkAlgorithms({ jwtAlgorithms, jwksUrl, jwtKeyFile }: Texts, report: Report): void {
   const names = algorithmsOf(jwtAlgorithms);
-  const place = named('jwtAlgorithms');
+  const place = report.named('jwtAlgorithms');
   const unknown = names.filter((name) => !PUBLIC_ALGORITHMS.includes(name) && !isSecretAlgorithm(name));
   if (unknown.length > 0 || names.length === 0) {
     const known = [...PUBLIC_ALGORITHMS, ...SECRET_ALGORITHMS].join(', ');
-    faults.push(`${place} is ${JSON.stringify(jwtAlgorithms.slice(0, 100))}, not some of ${known}`);
+    report.add(`${place} is ${JSON.stringify(jwtAlgorithms.slice(0, 100))}, not some of ${known}`);
   }
   const secret = names.filter(isSecretAlgorithm);
   if (secret.length === 0) return;
   if (secret.length < names.length) {
     // Whoever has the public key could sign with it as if it were the secret.
-    faults.push(`${place} holds algorithms with a secret and with public keys: choose one kind`);
+    report.add(`${place} holds algorithms with a secret and with public keys: choose one kind`);
   }
   if (jwksUrl !== '' || jwtKeyFile === '') {
-    faults.push(
-      `${place} holds ${secret.join(', ')}, which needs a secret in ${named('jwtKeyFile')}, and no ${named('jwksUrl')}`,
+    report.add(
+      `${place} holds ${secret.join(', ')}, which needs a secret in ${report.named('jwtKeyFile')}, and no ${report.named('jwksUrl')}`,
     );
   }
-}
-
-function named(name: keyof typeof ACCESS_SETTINGS): string {
-  return `${name} (${ACCESS_SETTINGS[name].env})`;
 }

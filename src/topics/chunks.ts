@@ -11,6 +11,7 @@ export const PART_BYTES_MAX = 16_384;
 
 export interface Chunk {
   readonly bytes: Uint8Array;
+  readonly frames: number;
   /** What a `time` frame before it must say. */
   readonly gatewayUs: number;
   /** What its receiver holds by it; that of a part is what the receiver held before. */
@@ -34,9 +35,11 @@ export function joinChunks(chunks: readonly Chunk[]): Chunk[] {
   for (let i = 0; i < chunks.length; ) {
     const { gatewayUs } = chunks[i]!;
     let seq: number;
+    let frames = 0;
     scratch.length = 0;
     do {
       scratch.append(chunks[i]!.bytes);
+      frames += chunks[i]!.frames;
       seq = chunks[i]!.seq;
       i += 1;
     } while (
@@ -44,7 +47,7 @@ export function joinChunks(chunks: readonly Chunk[]): Chunk[] {
       chunks[i]!.gatewayUs === gatewayUs &&
       scratch.length + chunks[i]!.bytes.length <= PART_BYTES_MAX
     );
-    joined.push({ bytes: scratch.copy(), gatewayUs, seq });
+    joined.push({ bytes: scratch.copy(), frames, gatewayUs, seq });
   }
   return joined;
 }
@@ -52,7 +55,7 @@ export function joinChunks(chunks: readonly Chunk[]): Chunk[] {
 function chunk(frame: Frame, gatewayUs: number, seq: number, codec: Codec, context: TopicContext): Chunk {
   scratch.length = 0;
   codec.encode(scratch, frame, context);
-  return { bytes: scratch.copy(), gatewayUs, seq };
+  return { bytes: scratch.copy(), frames: 1, gatewayUs, seq };
 }
 
 /** `pieces` frames of about the same number of levels: parts, and at the end the book frame. */

@@ -10,6 +10,7 @@ import { PART_BYTES_MAX } from './chunks.ts';
 import { JoinTable } from './join-table.ts';
 import { Lanes, messageBytes } from './lanes.ts';
 import type { Recipient } from './recipient.ts';
+import { DELAY_BOUNDS_S, Spread, TURN_BOUNDS_S } from './spread.ts';
 import type { Turn } from './topic.ts';
 import type { View } from './view.ts';
 
@@ -39,6 +40,12 @@ export interface FlushCounters {
   joins: number;
   joinsShared: number;
   messages: number;
+  /** Frames in the messages. */
+  frames: number;
+  /** Times that an answer was sent without being encoded for it. */
+  shared: number;
+  /** Updates that subscribers got only as part of a later one; those that show nothing in a view are none. */
+  merged: number;
   moveOns: number;
   scatters: number;
 }
@@ -52,9 +59,19 @@ export class Flush implements Turn {
     joins: 0,
     joinsShared: 0,
     messages: 0,
+    frames: 0,
+    shared: 0,
+    merged: 0,
     moveOns: 0,
     scatters: 0,
   };
+  /** Seconds that flushes took. */
+  readonly durations = new Spread(TURN_BOUNDS_S);
+  /**
+   * Seconds from the bus taking an answer's newest update until all of its flush was handed to sockets, for each that it was sent to.
+   * What waits on purpose is left out: views with an interval, and frames that only move a cursor on.
+   */
+  readonly delays = new Spread(DELAY_BOUNDS_S);
   private readonly writer = new ByteWriter(1 << 20);
   readonly lanes = new Lanes();
   /** The first `dueViewCount`; lists that are refilled every turn are not emptied, which would give up their memory each time. */
@@ -79,6 +96,11 @@ export class Flush implements Turn {
   private bodies: number[] = [];
   private ends: number[] = [];
   private alone: (Uint8Array | null)[] = [];
+  /** By answer number, for the counters: lanes that it is sent to, its frames, what it merges, when its newest update was published (0: it waited). */
+  private readonly receivers: number[] = [];
+  private readonly frameCounts: number[] = [];
+  private readonly mergedCounts: number[] = [];
+  private readonly publishedUs: number[] = [];
   private readonly grids = new Map<number, Set<View>>();
   /** The end of this turn is awaited. */
   private scheduled = false;
@@ -180,6 +202,7 @@ export class Flush implements Turn {
     this.pumpWoken();
     this.counters.flushes += 1;
     this.lastFlushMs = this.options.clock.nowMs() - beganMs;
+    this.durations.add(this.lastFlushMs / 1_000, 1);
   }
 
   private encodeDue(nowMs: number): void {
@@ -198,6 +221,10 @@ export class Flush implements Turn {
     const start = writer.length;
     if (view.codec.relativeTimes) this.writeTime();
     const body = writer.length;
+    const framesBefore = topic.counters.frames;
+    const updates = topic.updates - view.shownUpdates;
+    let waited = view.intervalMs > 0;
+    view.shownUpdates = topic.updates;
     if (!topic.writeShared(writer, view, this.turnUs)) {
       view.scannedSeq = topic.seq;
       if (!this.moveOnDue(view, nowMs)) {
@@ -205,6 +232,7 @@ export class Flush implements Turn {
         return;
       }
       topic.writeEmpty(writer, view, this.turnUs);
+      waited = true;
       this.counters.moveOns += 1;
     }
     if (writer.length - body > PART_BYTES_MAX) {
@@ -217,7 +245,11 @@ export class Flush implements Turn {
     view.scannedSeq = topic.seq;
     view.sentAtMs = nowMs;
     if (this.resting.size > 0) this.resting.delete(view);
-    this.number(start, body);
+    const answer = this.number(start, body);
+    const frames = topic.counters.frames - framesBefore;
+    this.frameCounts[answer] = view.codec.relativeTimes ? frames + 1 : frames;
+    this.mergedCounts[answer] = Math.max(0, updates - frames);
+    this.publishedUs[answer] = waited ? 0 : topic.publishUs;
     this.answered[this.answeredCount++] = view;
   }
 
@@ -244,13 +276,14 @@ export class Flush implements Turn {
     writer.integer(this.turnUs);
   }
 
-  /** Registers the answer that was just written. */
-  private number(start: number, body: number): void {
+  /** Registers the answer that was just written. @returns its number. */
+  private number(start: number, body: number): number {
     const answer = this.counters.answers++ - this.firstAnswer;
     this.starts[answer] = start;
     this.bodies[answer] = body;
     this.ends[answer] = this.writer.length;
     this.alone[answer] = null;
+    return answer;
   }
 
   private deliver(): void {
@@ -264,8 +297,23 @@ export class Flush implements Turn {
       const view = this.answered[answer] as View;
       view.heldSeq = view.sentSeq;
     }
+    if (count > 0) this.tally(count);
     this.answeredCount = 0;
     this.firstAnswer = this.counters.answers;
+  }
+
+  /** Counts the turn's answers, once for all who took them. */
+  private tally(count: number): void {
+    const { counters, delays, receivers, frameCounts, mergedCounts, publishedUs } = this;
+    const nowUs = this.options.clock.nowUs();
+    for (let answer = 0; answer < count; answer++) {
+      const taken = receivers[answer] as number;
+      if (taken === 0) continue;
+      counters.shared += taken - 1;
+      counters.frames += taken * frameCounts[answer]!;
+      counters.merged += taken * mergedCounts[answer]!;
+      if (publishedUs[answer]! > 0) delays.add((nowUs - publishedUs[answer]!) / 1_000_000, taken);
+    }
   }
 
   /** The turn's only answer: each lane is touched once. Backwards, since one that falls behind leaves the list. */
@@ -275,10 +323,14 @@ export class Flush implements Turn {
     const { binary } = view.codec;
     const message = this.single(0);
     const bytes = messageBytes(message.length);
+    this.receivers[0] = lanes.length;
     this.counters.messages += lanes.length;
     for (let i = lanes.length - 1; i >= 0; i--) {
       const lane = lanes[i] as number;
-      if (sent[lane]! + bytes > limits[lane]! && !this.admit(lane, bytes)) continue;
+      if (sent[lane]! + bytes > limits[lane]! && !this.admit(lane, bytes)) {
+        this.receivers[0]! -= 1;
+        continue;
+      }
       sent[lane]! += bytes;
       const result = (sockets[lane] as Socket).send(message, binary, false);
       if (result !== SENT) (this.lanes.recipients[lane] as Recipient).strained(result);
@@ -286,6 +338,7 @@ export class Flush implements Turn {
   }
 
   private mark(lanes: readonly number[], answer: number): void {
+    this.receivers[answer] = lanes.length;
     for (let i = 0; i < lanes.length; i++) {
       const lane = lanes[i] as number;
       if (this.lanes.mark(lane, answer)) this.touched[this.touchedCount++] = lane;
@@ -296,20 +349,36 @@ export class Flush implements Turn {
     const { lanes, touched } = this;
     const { sockets, sent, limits } = lanes;
     const count = this.touchedCount;
+    let timesSpared = 0;
     this.touchedCount = 0;
     this.joins.clear();
     for (let i = 0; i < count; i++) {
       const lane = touched[i] as number;
       const first = lanes.due[lane * lanes.dueStride] as number;
-      const message = lanes.dueCounts[lane] === 1 ? this.single(first) : this.joined(lane);
+      const dueCount = lanes.dueCounts[lane] as number;
+      const message = dueCount === 1 ? this.single(first) : this.joined(lane);
       lanes.clear(lane);
       const bytes = messageBytes(message.length);
-      if (sent[lane]! + bytes > limits[lane]! && !this.admit(lane, bytes)) continue;
+      if (sent[lane]! + bytes > limits[lane]! && !this.admit(lane, bytes)) {
+        this.passOver(lane, dueCount);
+        continue;
+      }
       sent[lane]! += bytes;
-      const result = (sockets[lane] as Socket).send(message, this.answered[first]!.codec.binary, false);
+      const { codec } = this.answered[first]!;
+      if (codec.relativeTimes) timesSpared += dueCount - 1;
+      const result = (sockets[lane] as Socket).send(message, codec.binary, false);
       if (result !== SENT) (lanes.recipients[lane] as Recipient).strained(result);
     }
     this.counters.messages += count;
+    // Joined, answers share one time frame.
+    this.counters.frames -= timesSpared;
+  }
+
+  /** What was due to the lane was not sent. */
+  private passOver(lane: number, dueCount: number): void {
+    const { due, dueStride } = this.lanes;
+    const first = lane * dueStride;
+    for (let i = first; i < first + dueCount; i++) this.receivers[due[i]!]! -= 1;
   }
 
   /** The lane's limit is in the way: its recipient pings, or refuses and leaves its views. */

@@ -46,12 +46,22 @@ export class Lanes {
   due = new Int32Array(LANES_MIN * DUE_MIN);
   dueStride = DUE_MIN;
   private readonly free: number[] = [];
+  /** Bytes sent into lanes by those who had them before. */
+  private formerBytes = 0;
+
+  /** Bytes ever sent into all lanes, headers and pings included. */
+  get sentBytes(): number {
+    let bytes = this.formerBytes;
+    for (let lane = 0; lane < this.sockets.length; lane++) bytes += this.sent[lane]!;
+    return bytes;
+  }
 
   open(recipient: Recipient, socket: Socket): number {
     const lane = this.free.pop() ?? this.sockets.length;
     if (lane >= this.dueCounts.length) this.grow();
     this.sockets[lane] = socket;
     this.recipients[lane] = recipient;
+    this.formerBytes += this.sent[lane]!;
     this.sent[lane] = 0;
     this.limits[lane] = 0;
     return lane;

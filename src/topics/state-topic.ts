@@ -37,6 +37,7 @@ export abstract class StateTopic extends Topic {
     }
     frame.fromSeq = view.sentSeq;
     view.codec.encode(writer, frame, this.context);
+    this.counters.frames += 1;
     return true;
   }
 
@@ -44,6 +45,7 @@ export abstract class StateTopic extends Topic {
     const frame = this.differenceFrame(view.scannedSeq, view.depth, view.depth, gatewayUs);
     frame.fromSeq = view.sentSeq;
     view.codec.encode(writer, frame, this.context);
+    this.counters.frames += 1;
   }
 
   protected override fresh(
@@ -52,9 +54,10 @@ export abstract class StateTopic extends Topic {
     { view }: Subscription,
     nowUs: number,
   ): Answer {
-    const chunks = this.shared(`0/${view.depth}/${view.codec.name}`, () =>
-      encodeChunks(this.differenceFrame(0, view.depth, view.depth, nowUs), view.codec, this.context),
-    );
+    const chunks = this.shared(`0/${view.depth}/${view.codec.name}`, () => {
+      this.counters.snapshots += 1;
+      return encodeChunks(this.differenceFrame(0, view.depth, view.depth, nowUs), view.codec, this.context);
+    });
     const { epoch, seq } = this;
     return { kind, epoch, seq, chunks, reset: reason === null ? null : { seq, reason }, gap: null };
   }

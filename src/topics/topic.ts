@@ -44,6 +44,12 @@ export class AnswerCounters {
   encodings = 0;
   shared = 0;
   parts = 0;
+  /** Frames written for views. */
+  frames = 0;
+  /** Snapshots encoded, each once for all who begin with it. */
+  snapshots = 0;
+  /** Updates that topics took from the bus. */
+  updates = 0;
 
   constructor() {
     this.byKind = Object.fromEntries(ANSWER_KINDS.map((kind) => [kind, 0])) as Record<AnswerKind, number>;
@@ -60,6 +66,8 @@ export abstract class Topic {
   health: Status = 'live';
   /** Monotonic time of the newest update. */
   updatedAtMs = 0;
+  /** Changes since it was opened; of a derived topic those of its own. */
+  updates = 0;
   protected ring: Ring | null = null;
   private contextOf: Instrument | null = null;
   private madeContext!: TopicContext;
@@ -146,6 +154,7 @@ export abstract class Topic {
   apply(entry: Entry, nowMs: number): void {
     const fromSeq = this.seq;
     this.seq = entry.seq;
+    this.counters.updates += 1;
     this.absorb(entry);
     this.advanced(fromSeq, entry.exchangeUs, entry.publishUs, nowMs);
   }
@@ -266,6 +275,7 @@ export abstract class Topic {
     this.exchangeUs = exchangeUs;
     this.publishUs = publishUs;
     this.updatedAtMs = nowMs;
+    this.updates += 1;
     if (this.cache.size > 0) this.cache.clear();
     if (this.ring !== null) this.ring.push(fromSeq, this.ringFrame(fromSeq));
     for (const view of this.promptViews) this.turn.due(view);
@@ -326,6 +336,7 @@ export abstract class Topic {
         view.codec.encode(writer, { type: 'time', timeUs: baseUs });
       }
       ring.write(writer, i, view.codec, context, gatewayUs);
+      this.counters.frames += 1;
     }
     // Frames of other topics may follow in the same message: they count from the flush's time.
     if (baseUs !== gatewayUs) view.codec.encode(writer, { type: 'time', timeUs: gatewayUs });

@@ -67,6 +67,11 @@ export class Topics {
     return this.open.size;
   }
 
+  /** All that are open. */
+  *each(): IterableIterator<Topic> {
+    for (const { topic } of this.open.values()) yield topic;
+  }
+
   /** The topic if it is open. */
   peek(channel: Channel, symbol: string, group = 0): Topic | undefined {
     return this.open.get(topicName(channel, symbol, group))?.topic;

@@ -23,6 +23,8 @@ export class View implements ViewShape {
   /** What `sentSeq` was before the flush under way answered; outside of a flush the same. */
   heldSeq: number;
   scannedSeq: number;
+  /** How many updates the topic had when the members were last sent them, or shown to miss nothing by them. */
+  shownUpdates: number;
   /** Monotonic; when the members were last sent a frame. */
   sentAtMs = 0;
   /** Whether the next flush answers it. */
@@ -44,6 +46,7 @@ export class View implements ViewShape {
     this.sentSeq = topic.seq;
     this.heldSeq = topic.seq;
     this.scannedSeq = topic.seq;
+    this.shownUpdates = topic.updates;
   }
 
   /** Whether a subscription that was in step lately may wait for the next tick, since it has missed none. */
@@ -58,6 +61,7 @@ export class View implements ViewShape {
       this.sentSeq = Math.min(subscription.seq, this.topic.seq);
       this.heldSeq = this.sentSeq;
       this.scannedSeq = this.sentSeq;
+      this.shownUpdates = Math.max(0, this.topic.updates - (this.topic.seq - this.sentSeq));
     }
     subscription.place = this.members.length;
     this.members.push(subscription);

@@ -62,7 +62,7 @@ describe('the bin', () => {
       .trim()
       .split('\n')
       .map((line) => (JSON.parse(line) as { msg: string }).msg);
-    expect(log).toEqual(['listening', 'draining', 'stopped']);
+    expect(log).toEqual(['listening', 'draining', 'drained', 'stopped']);
   });
 
   test(

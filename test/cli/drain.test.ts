@@ -33,7 +33,7 @@ async function listener(stream: string): Promise<{ frames: { type: string }[]; c
 test('a gateway that is drained tells its clients, closes them, and has ended when the command ends', async () => {
   const { process, admin, stream } = await serving();
   const clients = await Promise.all([1, 2, 3].map(() => listener(stream)));
-  const { code, stdout } = await run(['drain', '--url', admin]);
+  const { code, stdout } = await run(['drain', '--admin', admin]);
   expect({ code, stdout }).toEqual({ code: 0, stdout: `${admin} drains: 3 clients to go\nit has ended\n` });
   for (const { frames, closed } of clients) {
     expect(await closed).toBe(1001);
@@ -44,7 +44,7 @@ test('a gateway that is drained tells its clients, closes them, and has ended wh
 
 test('without waiting it only begins', async () => {
   const { process, admin } = await serving();
-  const { code, stdout } = await run(['drain', '--no-wait', '--url', admin]);
+  const { code, stdout } = await run(['drain', '--no-wait', '--admin', admin]);
   expect({ code, stdout }).toEqual({ code: 0, stdout: `${admin} drains: 0 clients to go\n` });
   expect((await process.end()).code).toBe(0);
 });

@@ -51,15 +51,25 @@ export class Running {
     return this.ended;
   }
 
+  /** The same, of a signal that does not end it. */
+  send(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+
+  /** Stops reading what it logs. */
+  closeStderr(): void {
+    this.child.stderr.destroy();
+  }
+
   /** Stops reading what it prints, as `head` does when it has enough. */
   closeStdout(): void {
     this.child.stdout.destroy();
   }
 
-  /** The first match in what it has printed or will print on stdout. */
-  async says(pattern: RegExp): Promise<RegExpExecArray> {
+  /** The first match in what it has printed or will print. */
+  async says(pattern: RegExp, stream: 'stdout' | 'stderr' = 'stdout'): Promise<RegExpExecArray> {
     for (;;) {
-      const match = pattern.exec(this.stdout);
+      const match = pattern.exec(this[stream]);
       if (match !== null) return match;
       if (this.child.exitCode !== null || this.child.signalCode !== null) {
         throw new Error(`it ended without saying ${pattern}:\n${this.stdout}\n${this.stderr}`);

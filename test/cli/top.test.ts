@@ -42,7 +42,7 @@ describe('top', () => {
   test('with --once prints one table of who is connected', async () => {
     const { gateway } = await startDemo();
     const id = await connected(gateway);
-    const { code, stdout, stderr } = await run(['top', '--once', '--url', gateway.adminUrl]);
+    const { code, stdout, stderr } = await run(['top', '--once', '--admin', gateway.adminUrl]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const lines = stdout.split('\n');
     expect(lines).toHaveLength(6);
@@ -56,7 +56,7 @@ describe('top', () => {
   test('with --json prints the admin port’s answer in one line', async () => {
     const { gateway } = await startDemo();
     const ids = [await connected(gateway), await connected(gateway), await connected(gateway)];
-    const { code, stdout } = await run(['top', '--json', '--limit', '2', '--url', gateway.adminUrl]);
+    const { code, stdout } = await run(['top', '--json', '--limit', '2', '--admin', gateway.adminUrl]);
     expect(code).toBe(0);
     expect(stdout.trimEnd().split('\n')).toHaveLength(1);
     const { total, connections } = JSON.parse(stdout) as ConnectionList;
@@ -79,7 +79,7 @@ describe('top', () => {
   test('without a terminal prints table after table, and says when the gateway is gone', async () => {
     const { gateway } = await startDemo();
     await connected(gateway);
-    const top = new Command(['top', '--interval', '100', '--url', gateway.adminUrl]);
+    const top = new Command(['top', '--interval', '100', '--admin', gateway.adminUrl]);
     await top.says(/(^\S+ +\d connections?.*?\n\n.*?\n\n){3}/ms);
     gateway.stop();
     const { code, stdout, stderr } = await top.ended;
@@ -93,7 +93,7 @@ describe('top', () => {
     const id = await connected(gateway);
     const { press } = terminal();
     const environment = { TERM: 'xterm', NO_COLOR: '' };
-    const top = new Command(['top', '--interval', '100', '--url', gateway.adminUrl], environment);
+    const top = new Command(['top', '--interval', '100', '--admin', gateway.adminUrl], environment);
     await top.says(new RegExp(`\x1b\\[\\?1049h(.|\n|\r)*q quits(.|\n|\r)*${id.slice(0, 6)}`));
     await connected(gateway);
     await top.says(/ 2 connections /);
@@ -108,33 +108,33 @@ describe('top', () => {
     const { gateway } = await startDemo();
     const { press } = terminal();
     const environment = { TERM: 'xterm', NO_COLOR: '1' };
-    const top = new Command(['top', '--url', gateway.adminUrl], environment);
+    const top = new Command(['top', '--admin', gateway.adminUrl], environment);
     await top.says(/nobody is connected/);
     press('\x03');
     const { code, stdout } = await top.ended;
     expect(code).toBe(130);
     expect(stdout.split('\x1b[').filter((piece) => /^[\d;]*m/.test(piece))).toEqual([]);
-    const once = await run(['top', '--once', '--url', gateway.adminUrl], environment);
+    const once = await run(['top', '--once', '--admin', gateway.adminUrl], environment);
     expect(once.stdout).not.toContain('\x1b');
-    const colored = await run(['top', '--once', '--url', gateway.adminUrl], { TERM: 'xterm', NO_COLOR: '' });
+    const colored = await run(['top', '--once', '--admin', gateway.adminUrl], { TERM: 'xterm', NO_COLOR: '' });
     expect(colored.stdout).toContain('\x1b[2mnobody is connected\x1b[0m');
   });
 
   test('says what to do where nothing listens', async () => {
-    const { code, stdout, stderr } = await run(['top', '--once', '--url', '127.0.0.1:2']);
+    const { code, stdout, stderr } = await run(['top', '--once', '--admin', '127.0.0.1:2']);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toBe(
       'tickwire: no admin port of a gateway answers at http://127.0.0.1:2: the connection was refused. ' +
-        'Start a gateway with `tickwire serve --demo`, or say where its admin port is with --url (TICKWIRE_ADMIN_PORT).\n',
+        'Start a gateway with `tickwire serve --demo`, or say where its admin port is with --admin (TICKWIRE_ADMIN_PORT).\n',
     );
   });
 
   test.each(['--once', '--json'])('with %s says that the public port is not the admin port', async (flag) => {
     const { gateway } = await startDemo();
-    const { code, stderr } = await run(['top', flag, '--url', gateway.url]);
+    const { code, stderr } = await run(['top', flag, '--admin', gateway.url]);
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /^tickwire: what answers at \S+ is no admin port of a Tickwire gateway: give --url [^\n]+\n$/,
+      /^tickwire: what answers at \S+ is no admin port of a Tickwire gateway: give --admin [^\n]+\n$/,
     );
   });
 
@@ -142,7 +142,7 @@ describe('top', () => {
     [['--limit', '0'], /'0' is invalid. Give a whole number from 1 to 10000/],
     [['--limit', '10001'], /whole number from 1 to 10000/],
     [['--interval', '99'], /whole number from 100 to 3600000/],
-    [['--url', 'ftp://x'], /Give the address of an admin port, such as http:\/\/127.0.0.1:9002/],
+    [['--admin', 'ftp://x'], /Give the address of an admin port, such as http:\/\/127.0.0.1:9002/],
     [['--once', '--interval', '500'], /--once is a single look: leave out --interval/],
     [['--json', '--once', '--interval', '500'], /--json is a single look: leave out --interval/],
     [['BTC-USD'], /too many arguments/],
@@ -158,7 +158,7 @@ describe('top', () => {
       code: 2,
       stdout: '',
       stderr:
-        'tickwire: TICKWIRE_ADMIN_PORT is 0, which is any free port: say with --url which one `tickwire serve` printed\n',
+        'tickwire: TICKWIRE_ADMIN_PORT is 0, which is any free port: say with --admin which one `tickwire serve` printed\n',
     });
     const { code, stderr } = await run(['top', '--once'], { TICKWIRE_ADMIN_PORT: 'x' });
     expect(code).toBe(2);

@@ -143,7 +143,6 @@ class Scene {
   }
 
   private start(options: Partial<LiveFeedOptions>): void {
-    const log = (_: object, message: string): void => void this.lines.push(message);
     const { instruments, bus } = this.gateway;
     const publish: typeof bus.publish = async (publications) => {
       await this.busReady;
@@ -158,7 +157,7 @@ class Scene {
       prefix: '',
       url: this.exchange.url,
       target: { instruments, bus: { publish, doubt: bus.doubt.bind(bus) } },
-      log: { info: log, warn: log, error: log },
+      log: { writes: () => true, tell: (event) => void this.lines.push(event) },
       clock: systemClock,
       timers: systemTimers,
       random: () => 0,
@@ -321,7 +320,7 @@ describe.each(VENUES)('a live feed of $name', ({ venue, dialect, missed, byCheck
     for (const symbol of scene.symbols) await scene.equals(symbol);
     // The venue was not asked for anything, and the feed never doubted what it holds.
     expect(scene.feed.counts).toMatchObject({ connects: 1, disconnects: 0, resyncs: 0, asks: 0 });
-    expect(scene.lines).not.toContain('the feed failed');
+    expect(scene.lines).not.toContain('feed.failed');
     for (const { healths } of scene.seen.values()) expect(healths).toEqual([]);
   });
 
@@ -451,7 +450,7 @@ describe('a live feed', () => {
       });
     });
     expect(scene.gateway.instruments.list()).toHaveLength(1);
-    expect(scene.lines).toContain('the venue complains');
+    expect(scene.lines).toContain('feed.complaint');
   });
 
   test('lists nothing that was not asked for, and survives what nobody understands', async () => {

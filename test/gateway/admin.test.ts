@@ -403,7 +403,7 @@ describe('the address', () => {
   });
   test('answers GET and HEAD alone, and the public port has none of it', async () => {
     expect((await get('', 'HEAD')).status).toBe(200);
-    for (const method of ['POST', 'DELETE']) expect((await get('', method)).status).toBe(404);
+    for (const method of ['POST', 'DELETE']) expect((await get('', method)).status).toBe(405);
     expect((await get('s')).status).toBe(404);
     expect((await ask(gateway, '/v1/admin/connections')).status).toBe(404);
   });

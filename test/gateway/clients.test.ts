@@ -282,12 +282,37 @@ describe('a drain', () => {
       true,
     );
     const ready = await fetch(`${gateway.adminUrl}/readyz`);
-    expect([ready.status, await ready.json()]).toEqual([503, { ready: false, reason: 'draining' }]);
+    expect([ready.status, await ready.json()]).toEqual([
+      503,
+      { ready: false, reasons: [expect.objectContaining({ code: 'draining' })] },
+    ]);
     const late = TestClient.open(gateway, SUBPROTOCOL_JSON);
     expect(await late.next('refused')).toMatchObject({ code: 'draining' });
     expect((await Promise.all(clients.map((each) => each.closed))).map(({ code }) => code)).toEqual([
       1001, 1001, 1001, 1001,
     ]);
+    await drained;
+  });
+
+  test('is announced before anybody is sent away, where it has to be, and clients are let in meanwhile', async () => {
+    const gateway = startGateway({ drainMs: 0, drainNoticeMs: 300 });
+    const told: string[] = [];
+    const client = await TestClient.connect(gateway);
+    const gone = client.next('goodbye').then(() => told.push('goodbye'));
+    const drained = gateway.drain();
+    expect((await fetch(`${gateway.adminUrl}/readyz`)).status).toBe(503);
+    const progress = await fetch(`${gateway.adminUrl}/v1/admin/drain`);
+    expect(await progress.json()).toEqual({ total: 1, left: 1 });
+    const late = await TestClient.connect(gateway);
+    told.push('let in');
+    await Promise.all([gone, late.next('goodbye'), drained]);
+    expect(told).toEqual(['let in', 'goodbye']);
+  });
+
+  test('that is announced ends at once when the gateway is stopped', async () => {
+    const gateway = startGateway({ drainNoticeMs: 600_000 });
+    const drained = gateway.drain();
+    gateway.stop();
     await drained;
   });
 

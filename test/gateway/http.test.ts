@@ -355,7 +355,7 @@ describe('the admin port', () => {
   });
   test('has nothing else, and the public port has nothing of it', async () => {
     expect((await admin('/v1/time')).status).toBe(404);
-    expect((await admin('/healthz', 'POST')).status).toBe(404);
+    expect((await admin('/healthz', 'POST')).status).toBe(405);
     for (const path of ['/healthz', '/readyz', '/v1/admin/stats']) expect((await ask(gateway, path)).status).toBe(404);
   });
   test('listens on loopback only, wherever the public port does', async () => {

@@ -231,10 +231,10 @@ class Room implements Socket {
     const instruments = {
       get: () => ({ symbol: 'A', priceScale: 2, sizeScale: 2, tickSize: 1, lotSize: 1 }),
     } as never;
-    const rate = new PublishRate(clock, 0);
+    const rate = new PublishRate(clock, { publishPerSecMax: 0 });
     const [handlers, world] = [
       { onRefusal, onError, onClose },
-      { bus, instruments, rate, clock, timers: time },
+      { bus, instruments, rate, clock, timers: time, counters: { taken: 0, refused: {} } },
     ];
     this.session = new PublisherSession(this, jsonCodec, { ...handlers, ...world, limits, server: 'test' });
   }

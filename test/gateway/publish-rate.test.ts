@@ -20,7 +20,7 @@ function bearer(key: string): { readonly Authorization: string } {
 describe('a rate', () => {
   test("is granted a second's worth at once, then so much a second, and no more is saved up", async () => {
     const time = new VirtualTime();
-    const rate = new PublishRate(time, 0);
+    const rate = new PublishRate(time, { publishPerSecMax: 0 });
     const desk = identity('desk', 100);
     expect([rate.take(desk, 60), rate.take(desk, 60), rate.take(desk, 60)]).toEqual([60, 40, 0]);
     await time.advance(250);
@@ -30,7 +30,7 @@ describe('a rate', () => {
   });
 
   test('of one is used up by nobody else', () => {
-    const rate = new PublishRate(new VirtualTime(), 10);
+    const rate = new PublishRate(new VirtualTime(), { publishPerSecMax: 10 });
     expect([rate.take(identity('a'), 20), rate.take(identity('a'), 1), rate.take(identity('b'), 20)]).toEqual([
       10, 0, 10,
     ]);
@@ -43,13 +43,13 @@ describe('a rate', () => {
     [5, 9, 5],
     [9, 5, 5],
   ])("is the smaller of the grant's %i and the gateway's %i; 0 is none", (granted, perSecMax, expected) => {
-    const rate = new PublishRate(new VirtualTime(), perSecMax);
+    const rate = new PublishRate(new VirtualTime(), { publishPerSecMax: perSecMax });
     expect(rate.perSec(identity('a', granted))).toBe(expected);
     expect(rate.take(identity('a', granted), 1_000)).toBe(expected === 0 ? 1_000 : expected);
   });
 
   test('is kept of so many principals, and those that were not heard of for longest begin anew', () => {
-    const rate = new PublishRate(new VirtualTime(), 1);
+    const rate = new PublishRate(new VirtualTime(), { publishPerSecMax: 1 });
     const principals = Array.from({ length: 10_000 }, (_, index) => identity(`p${index}`));
     for (const each of principals) expect(rate.take(each, 1)).toBe(1);
     // Who is heard of again takes nobody's place, and stays.

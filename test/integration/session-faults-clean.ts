@@ -23,7 +23,7 @@ export function kept(gateway: Gateway): Record<string, number> {
     lanes: flush.lanes.recipients.filter((each) => each instanceof Connection).length,
     topics: topics.size,
     listeners: listeners.reduce((sum, size) => sum + size, 0),
-    woken: inside<Set<unknown>>(flush, 'woken')!.size,
+    woken: inside<(object | null)[]>(flush, 'woken')!.filter((each) => each !== null).length,
     resting: inside<Map<unknown, unknown>>(flush, 'resting')!.size,
     gridViews: grids.reduce((sum, { size }) => sum + size, 0),
     spareSubscriptions: spare(gateway).reduce(

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
+import { EventLog } from '../../src/gateway/log.ts';
 import type { Fault } from '../../src/protocol/errors.ts';
 import { Access, type Identity } from '../../src/sessions/access.ts';
 import { newKey } from '../../src/sessions/api-keys.ts';
@@ -49,7 +50,8 @@ export function startAccess(overrides: Partial<Settings> = {}): Scene {
   const time = new VirtualTime();
   const log: string[] = [];
   const logger = pino({ base: null }, { write: (line: string) => log.push(line) });
-  const access = new Access({ settings: readSettings(overrides, {}), clock: time, timers: time, logger });
+  const told = new EventLog(logger, readSettings({}, {}), { clock: time, timers: time });
+  const access = new Access({ settings: readSettings(overrides, {}), clock: time, timers: time, log: told });
   let changes = 0;
   access.onChange(() => {
     changes += 1;

@@ -71,11 +71,11 @@ describe('what can not work', () => {
     };
     const faults = faultsOf({ subscriptionsMax: 0 }, environment);
     expect(faults).toEqual([
-      'TICKWIRE_ADMIN_PORT is "ninety", not a whole number',
-      'TICKWIRE_STALE_AFTER_MS is "1.5", not a whole number',
       'port (TICKWIRE_PORT) is 65536, not an integer from 0 to 65535',
-      'subscriptionsMax (TICKWIRE_SUBSCRIPTIONS_MAX) is 0, not an integer from 1 to 1000000',
+      'TICKWIRE_ADMIN_PORT is "ninety", not a whole number',
       'logLevel (TICKWIRE_LOG_LEVEL) is "loud", not one of fatal, error, warn, info, debug, trace, silent',
+      'subscriptionsMax (TICKWIRE_SUBSCRIPTIONS_MAX) is 0, not an integer from 1 to 1000000',
+      'TICKWIRE_STALE_AFTER_MS is "1.5", not a whole number',
     ]);
     expect(new SettingsError(faults).message.split('\n')).toHaveLength(6);
   });
@@ -108,13 +108,14 @@ describe('what can not work', () => {
     expect(complaint).toContain('controlBytesMax (TICKWIRE_CONTROL_BYTES_MAX) is 1048576, less than');
   });
   test('no host', () => {
-    expect(faultsOf({ host: '' })).toEqual(['host (TICKWIRE_HOST) is empty']);
+    expect(faultsOf({ host: '' })).toEqual(['host (--host) is empty']);
+    expect(faultsOf({}, { TICKWIRE_HOST: '' })).toEqual(['host (TICKWIRE_HOST) is empty']);
   });
 });
 
 describe('the table', () => {
   test('has a unit or a kind in each name, and a reason in each line', () => {
-    for (const name of numbers) expect(name).toMatch(/(Max|Ms|Sec|[pP]ort|^plainPublish)$/);
+    for (const name of numbers) expect(name).toMatch(/(Max|Ms|Sec|[pP]ort|Topics|^plainPublish)$/);
     for (const name of names) expect(SETTINGS[name].about).toMatch(/^[A-Z].{20,}\.$/);
   });
   test('has defaults that are valid', () => {

@@ -39,8 +39,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a shared answer changed after sharing',
     file: 'src/topics/chunks.ts',
-    from: 'return { bytes: scratch.copy(), gatewayUs, seq };',
-    to: 'return { bytes: scratch.bytes.subarray(0, scratch.length), gatewayUs, seq };',
+    from: 'return { bytes: scratch.copy(), frames: 1, gatewayUs, seq };',
+    to: 'return { bytes: scratch.bytes.subarray(0, scratch.length), frames: 1, gatewayUs, seq };',
   },
   {
     name: 'the depth rule of buckets off by one rank',
