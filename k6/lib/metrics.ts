@@ -26,6 +26,8 @@ export const metrics = {
   refusals: new Counter('tickwire_refusals'),
   /** Connections that ended without being asked to. */
   lost: new Counter('tickwire_lost_connections'),
+  /** Of each connection that opened: whether its first message never came; k6 drops what it reads before its script knows that it is open. */
+  unwelcomed: new Rate('tickwire_unwelcomed'),
   resumed: new Counter('tickwire_resumed'),
   /** Of each topic that came back: whether it was replayed or diffed rather than begun anew. */
   continued: new Rate('tickwire_continued'),
@@ -60,6 +62,7 @@ const NEVER = [
 export function beginMetrics(): void {
   for (const metric of NEVER) metric.add(0);
   metrics.audited.add(true);
+  metrics.unwelcomed.add(false);
 }
 
 /**
@@ -72,6 +75,7 @@ export function thresholds(deliveriesMin: number, p99Ms: number): Record<string,
     tickwire_sequence_faults: ['count==0'],
     tickwire_checksum_faults: ['count==0'],
     tickwire_lost_connections: ['count==0'],
+    tickwire_unwelcomed: ['rate<=0.05'],
     tickwire_audited: ['rate==1'],
     tickwire_deliveries: [`count>=${Math.max(1, Math.floor(deliveriesMin))}`],
     ...(p99Ms > 0 ? { tickwire_delivery_age_ms: [`p(99)<${p99Ms}`] } : {}),

@@ -2,7 +2,7 @@
 // The scenarios tell it what to do. Invariant: every message is audited; what is counted is reported once, two seconds later at most;
 // a user that is ended leaves no timer and no socket behind, so that its iteration ends.
 
-import { clearInterval, setInterval, setTimeout } from 'k6/timers';
+import { clearInterval, clearTimeout, setInterval, setTimeout } from 'k6/timers';
 import { type MessageEvent, WebSocket } from 'k6/websockets';
 import { packed } from '../../src/client/packer.ts';
 import {
@@ -44,6 +44,8 @@ export interface UserOptions {
   readonly tags?: Tags;
   /** The age of each so many-th delivery is reported. */
   readonly agesEvery?: number;
+  /** Ages count from then on: that k6 makes its other users is not to be measured. */
+  readonly agesFromMs?: number;
 }
 
 /** What audit and metrics call alike. */
@@ -62,6 +64,8 @@ const CATCH_UP_MS = 2_000;
 /** A gateway that can't be reached is tried again after that. */
 const UNREACHABLE_RETRY_MS = 1_000;
 const JITTER_MS = 250;
+/** A welcome comes in the same moment as the upgrade. */
+const UNWELCOMED_MS = 3_000;
 /** Faults that are told in words, of each user. */
 const WORDS_MAX = 3;
 
@@ -84,6 +88,7 @@ export class User {
   private latestLagMs = 0;
   private clientLagMs = 0;
   private untilAge: number;
+  private welcomeTimer = 0;
   private words = 0;
   private state: 'away' | 'dialling' | 'open' | 'leaving' | 'ended' = 'away';
 
@@ -137,6 +142,7 @@ export class User {
     this.report();
     this.state = 'ended';
     clearInterval(this.timer);
+    clearTimeout(this.welcomeTimer);
     metrics.audited.add(this.deliveries > 0);
     if (served !== undefined) metrics.served.add(served);
     if (state === 'open' || state === 'dialling') this.socket!.close(1000);
@@ -175,7 +181,15 @@ export class User {
       }
       this.resync(audit.doubts());
     };
+    socket.onopen = () => {
+      if (this.socket !== socket || this.state !== 'dialling') return;
+      this.welcomeTimer = setTimeout(() => {
+        metrics.unwelcomed.add(true);
+        socket.close(1000);
+      }, UNWELCOMED_MS);
+    };
     socket.onclose = () => {
+      clearTimeout(this.welcomeTimer);
       if (this.state === 'ended' || this.socket !== socket) return;
       this.over(retryMs);
     };
@@ -206,9 +220,11 @@ export class User {
     const { tags } = this.options;
     switch (frame.type) {
       case 'welcome':
+        clearTimeout(this.welcomeTimer);
+        metrics.unwelcomed.add(false);
         this.state = 'open';
         this.firstDataSinceMs = Date.now();
-        this.agesFromMs = this.receivedMs + CATCH_UP_MS;
+        this.agesFromMs = Math.max(this.options.agesFromMs ?? 0, this.receivedMs + CATCH_UP_MS);
         metrics.connectMs.add(this.firstDataSinceMs - this.wantedMs, tags);
         return handlers.welcome?.(this, frame);
       case 'token':
