@@ -14,6 +14,13 @@ const say = (what: string): void => {
 const [scenario, ...flags] = process.argv.slice(2);
 if (scenario === undefined || scenario === '--help') {
   process.stdout.write(`${list()}\n`);
+} else if (scenario === '--find') {
+  try {
+    process.stdout.write(`${await findK6(usualSearch(say))}\n`);
+  } catch (error) {
+    say((error as Error).message);
+    process.exitCode = MISUSED;
+  }
 } else if (SCENARIOS[scenario] === undefined) {
   say(`there is no scenario ${scenario}: give one of ${Object.keys(SCENARIOS).join(', ')}`);
   process.exitCode = MISUSED;
@@ -33,6 +40,7 @@ function list(): string {
   const width = Math.max(...Object.keys(SCENARIOS).map((name) => name.length));
   return [
     'npm run k6 -- <scenario> [-e NAME=value ...] [flags of k6 run]',
+    'npm run k6 -- --find    where k6 is; built first where it must be',
     '',
     ...Object.entries(SCENARIOS).map(([name, { about }]) => `  ${name.padEnd(width)}  ${about}`),
     '',
