@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { addAll, type Branches, noBranches, tableOf } from './branches.ts';
 import { type Bundle, bundle, runSeeds } from './mutants.ts';
 
-const RUNS = 400;
+const RUNS = 300;
 const PROCESSES = 2;
 const TIMEOUT_MS = 300_000;
 
