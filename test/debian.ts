@@ -3,10 +3,10 @@
 // and where there is none the error is one sentence that says what to install.
 
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { locked } from '../scripts/lock.ts';
 
 const run = promisify(execFile);
 
@@ -18,9 +18,6 @@ const SERVICE_POLICY = '/usr/sbin/policy-rc.d';
 
 const INSTALL_MS_MAX = 240_000;
 const ASK_MS_MAX = 30_000;
-const LOCK_POLL_MS = 200;
-/** A lock without an owner is that old only when its maker died before it wrote who it is. */
-const OWNERLESS_MS_MAX = 5_000;
 /** For so long an installation that failed is not tried again by the next test file. */
 const FAILED_MS = 300_000;
 
@@ -218,45 +215,4 @@ async function download(
   const names = [...stdout.matchAll(/^Inst (\S+)/gm)].map(([, name]) => name!);
   const downloaded = names.length > 0 ? names : wanted.packages;
   await run('apt-get', [...flags, 'download', ...downloaded], { ...options, cwd: folder });
-}
-
-/** Runs `work` while no other process does. */
-async function locked<T>(cache: string, work: () => Promise<T>): Promise<T> {
-  mkdirSync(cache, { recursive: true });
-  const lock = join(cache, 'lock');
-  const owner = join(lock, 'pid');
-  while (!taken(lock)) {
-    if (abandoned(lock, owner)) rmSync(lock, { recursive: true, force: true });
-    else await setTimeout(LOCK_POLL_MS);
-  }
-  try {
-    writeFileSync(owner, `${process.pid}`);
-    return await work();
-  } finally {
-    rmSync(lock, { recursive: true, force: true });
-  }
-}
-
-function taken(lock: string): boolean {
-  try {
-    mkdirSync(lock);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-/** Whether the process that took the lock is no more. */
-function abandoned(lock: string, owner: string): boolean {
-  try {
-    const pid = Number(readFileSync(owner, 'utf8'));
-    if (pid > 0) process.kill(pid, 0);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ESRCH') return true;
-    if (code === 'ENOENT')
-      return Date.now() - (statSync(lock, { throwIfNoEntry: false })?.ctimeMs ?? Date.now()) > OWNERLESS_MS_MAX;
-  }
-  return false;
 }
