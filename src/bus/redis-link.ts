@@ -1,10 +1,11 @@
 // Owns the connections to a real Redis, one for calls and one for channels; the only file that imports ioredis. The gateway makes
-// one and hands it to the bus. Invariant: calls are done in the order in which they are made, also where the server has forgotten
+// one and hands it to the bus; the doctor asks a server single questions over a socket of its own. Invariant: calls are done in the order in which they are made, also where the server has forgotten
 // the scripts; nothing waits in a queue while there is no connection.
 
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Redis } from 'ioredis';
+import type { Socket } from 'node:net';
+import { AbstractConnector, Redis } from 'ioredis';
 import {
   type RedisArgument,
   RedisFailure,
@@ -332,4 +333,58 @@ function failureOf(error: unknown): RedisFailure {
 
 function plainMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** What a server says against a command, as a value. */
+export class Refused {
+  constructor(readonly message: string) {}
+}
+
+/** Single commands over a socket that stands already, for who has to know which step to a server fails. */
+export class RedisQuestions {
+  private readonly client: Redis;
+
+  constructor(socket: Socket) {
+    class Standing extends AbstractConnector {
+      constructor() {
+        super(DISCONNECT_MS_MAX);
+      }
+
+      override connect(): Promise<Socket> {
+        this.stream = socket;
+        return Promise.resolve(socket);
+      }
+    }
+    const once = { ...OPTIONS, retryStrategy: null, enableReadyCheck: false, disableClientInfo: true };
+    // Without HELLO: what a server or a user may not do is found out command by command.
+    this.client = new Redis({ ...once, protocol: 2, Connector: Standing });
+    // Each question is told of by itself.
+    this.client.on('error', () => {});
+  }
+
+  /** @throws Error where the connection ends, or what answers there is no Redis. */
+  open(): Promise<void> {
+    return this.client.connect();
+  }
+
+  ask(command: string, ...words: readonly (string | number)[]): Promise<unknown> {
+    const { client } = this;
+    const texts = words.map(String);
+    // These change what the connection is for, which ioredis must know.
+    if (command === 'SUBSCRIBE') return told(client.subscribe(...texts));
+    if (command === 'UNSUBSCRIBE') return told(client.unsubscribe(...texts));
+    if (command === 'PSUBSCRIBE') return told(client.psubscribe(...texts));
+    return told(client.call(command, ...texts));
+  }
+
+  close(): void {
+    this.client.disconnect();
+  }
+}
+
+function told(reply: Promise<unknown>): Promise<unknown> {
+  return reply.catch((error: unknown) => {
+    if (isReply(error)) return new Refused(error.message);
+    throw new Error(/RESP type/.test(plainMessage(error)) ? 'what answers there is no Redis' : plainMessage(error));
+  });
 }

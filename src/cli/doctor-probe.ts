@@ -6,9 +6,9 @@ import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { RedisQuestions, Refused } from '../bus/redis-link.ts';
 import type { Settings } from '../settings/settings.ts';
 import { messageOf } from './complaint.ts';
-import { Refused, type Reply, RespLink } from './doctor-resp.ts';
 
 /** For each step. */
 const STEP_MS_MAX = 3_000;
@@ -64,6 +64,7 @@ export async function readRedis(place: RedisPlace, signal: AbortSignal): Promise
   };
   let step: Step = 'address';
   let socket: Socket | null = null;
+  let link: RedisQuestions | null = null;
   const tooLong = setTimeout(() => {
     socket?.destroy(new Error(`it is too slow to be asked everything within ${ALL_MS_MAX / 1_000} s`));
   }, ALL_MS_MAX);
@@ -84,20 +85,22 @@ export async function readRedis(place: RedisPlace, signal: AbortSignal): Promise
       reading.tls = secure.getProtocol();
     }
     step = 'auth';
-    const link = new RespLink(socket);
+    link = new RedisQuestions(socket);
+    await inTime(link.open(), 'nothing came back');
     reading.needless = await greet(link, url);
     await examine(link, place, reading);
   } catch (error) {
     reading.stopped = { at: step, reason: messageOf(error).split('\n')[0]! };
   } finally {
     clearTimeout(tooLong);
+    link?.close();
     socket?.destroy();
   }
   return reading;
 }
 
 /** Says who we are. @returns whether it was not asked for. @throws Error with what the server says against it. */
-async function greet(link: RespLink, { username, password, pathname }: URL): Promise<boolean> {
+async function greet(link: RedisQuestions, { username, password, pathname }: URL): Promise<boolean> {
   let needless = false;
   if (password !== '') {
     const words = [username, password].filter((word) => word !== '').map(decodeURIComponent);
@@ -114,7 +117,7 @@ async function greet(link: RespLink, { username, password, pathname }: URL): Pro
   return needless;
 }
 
-async function examine(link: RespLink, place: RedisPlace, reading: Mutable): Promise<void> {
+async function examine(link: RedisQuestions, place: RedisPlace, reading: Mutable): Promise<void> {
   const info = await ask(link, 'INFO');
   reading.info = typeof info === 'string' ? fieldsOf(info) : new Map();
   const forbidden = info instanceof Refused ? ['INFO'] : [];
@@ -133,7 +136,7 @@ async function examine(link: RespLink, place: RedisPlace, reading: Mutable): Pro
   reading.forbidden = [...forbidden, ...(await forbiddenTo(link, place))];
 }
 
-async function clockAhead(link: RespLink): Promise<number | null> {
+async function clockAhead(link: RedisQuestions): Promise<number | null> {
   const beforeMs = Date.now();
   const time = await ask(link, 'TIME');
   if (!Array.isArray(time)) return null;
@@ -163,10 +166,10 @@ return refused
 /** In the words of a server's different versions. */
 const FORBIDDEN = /NOPERM|no permissions|can't run this command|can't access|not allowed to|ACL failure/i;
 
-async function forbiddenTo(link: RespLink, { redisPrefix: prefix, plainPublish }: RedisPlace): Promise<string[]> {
+async function forbiddenTo(link: RedisQuestions, { redisPrefix: prefix, plainPublish }: RedisPlace): Promise<string[]> {
   const forbidden: string[] = [];
   const key = `${prefix}:{doctor:${randomUUID()}}`;
-  const tell = (name: string, reply: Reply): void => {
+  const tell = (name: string, reply: unknown): void => {
     if (reply instanceof Refused && FORBIDDEN.test(reply.message)) forbidden.push(name);
   };
   const hash = await ask(link, 'SCRIPT', 'LOAD', TRIAL);
@@ -187,8 +190,8 @@ async function forbiddenTo(link: RespLink, { redisPrefix: prefix, plainPublish }
   return [...new Set(forbidden)];
 }
 
-function ask(link: RespLink, ...words: readonly (string | number)[]): Promise<Reply> {
-  return inTime(link.call(...words), `${words[0]} was not answered`);
+function ask(link: RedisQuestions, command: string, ...words: readonly (string | number)[]): Promise<unknown> {
+  return inTime(link.ask(command, ...words), `${command} was not answered`);
 }
 
 async function opened(socket: Socket, event: string): Promise<void> {

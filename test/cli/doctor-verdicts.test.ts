@@ -10,7 +10,6 @@ import { quotaOf } from '../../src/cli/doctor-machine.ts';
 import * as node from '../../src/cli/doctor-node.ts';
 import * as ports from '../../src/cli/doctor-ports.ts';
 import * as redis from '../../src/cli/doctor-redis.ts';
-import { readReply } from '../../src/cli/doctor-resp.ts';
 import * as settings from '../../src/cli/doctor-settings.ts';
 import type { Grade, Judged } from '../../src/cli/doctor-verdict.ts';
 import { readSettings, type Settings } from '../../src/settings/settings.ts';
@@ -246,16 +245,6 @@ describe('Redis', () => {
       [redis.judgeGateways({ gateways: 0 }, 'tickwire', true), 'failure', /TICKWIRE_REDIS_PREFIX/],
       [redis.judgeGateways({ gateways: null }, 'tickwire', true), 'skipped'],
     ]);
-  });
-  test('answers whole replies or none, and what is no Redis is told so', () => {
-    const read = (text: string) => readReply(Buffer.from(text), 0, 0);
-    expect(read('*2\r\n$2\r\nab\r\n*1\r\n:5\r\n+more')).toEqual({ reply: ['ab', [5]], end: 20 });
-    expect(read('$-1\r\n')).toEqual({ reply: null, end: 5 });
-    expect(read('-ERR no\r\n')).toMatchObject({ reply: { message: 'ERR no' } });
-    for (const part of ['', '+OK', '$5\r\nab', '*2\r\n:1\r\n', '*1\r\n$2\r\na']) expect(read(part)).toBe(null);
-    for (const stranger of ['HTTP/1.1 400\r\n', '$x\r\n', ':1e9\r\n', '*1\r\n'.repeat(20)]) {
-      expect(() => read(stranger)).toThrow('no Redis');
-    }
   });
 });
 
