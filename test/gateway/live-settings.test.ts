@@ -242,8 +242,11 @@ const CHECKS: readonly Check[] = [
     await client.next('trade');
     change();
     const [connection] = scene.gateway.connections;
-    await scene.publish(500);
+    // One more than it may have, and one that finds it in debt.
     await scene.publish(1);
+    await client.next('trade');
+    await scene.publish(1);
+    await client.settled();
     expect(connection!.block).toBe('budget');
     scene.change({ connectionBytesPerSecMax: 0 });
     expect(connection!.block).toBeNull();
