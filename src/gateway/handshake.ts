@@ -3,11 +3,82 @@
 
 import type { Codec } from '../protocol/codec.ts';
 import { codecOf, jsonCodec } from '../protocol/codecs.ts';
+import { isForwarding } from './address.ts';
 
 /** Browsers can set no header but this one. */
 const CREDENTIAL_PREFIX = 'tickwire.bearer.';
 /** 16 bytes in base64: the last character before the padding has two bits only. */
 const KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
+
+/** The headers that make a WebSocket handshake, as they came. */
+export interface Handshake {
+  upgrade: string | undefined;
+  connection: string | undefined;
+  version: string | undefined;
+  key: string | undefined;
+}
+
+/** All that is asked of the headers of an upgrade. */
+export interface Opening extends Handshake {
+  origin: string | undefined;
+  host: string | undefined;
+  authorization: string | undefined;
+  /** Of each Sec-WebSocket-Protocol header (RFC 6455 section 11.3.4). */
+  offers: string[];
+  /** The headers of forwarding in their order. */
+  forwarding: [name: string, value: string][];
+}
+
+interface Headers {
+  /** Names come in lower case. */
+  forEach(each: (name: string, value: string) => void): void;
+}
+
+/** Reads no more than that: where thousands connect, a map of all headers is much of the garbage. */
+export function readOpening(headers: Headers): Opening {
+  const opening: Opening = {
+    upgrade: undefined,
+    connection: undefined,
+    version: undefined,
+    key: undefined,
+    origin: undefined,
+    host: undefined,
+    authorization: undefined,
+    offers: [],
+    forwarding: [],
+  };
+  headers.forEach((name, value) => {
+    switch (name) {
+      case 'upgrade':
+        opening.upgrade = value;
+        break;
+      case 'connection':
+        opening.connection = value;
+        break;
+      case 'sec-websocket-version':
+        opening.version = value;
+        break;
+      case 'sec-websocket-key':
+        opening.key = value;
+        break;
+      case 'sec-websocket-protocol':
+        opening.offers.push(value);
+        break;
+      case 'origin':
+        opening.origin = value;
+        break;
+      case 'host':
+        opening.host = value;
+        break;
+      case 'authorization':
+        opening.authorization = value;
+        break;
+      default:
+        if (isForwarding(name)) opening.forwarding.push([name, value]);
+    }
+  });
+  return opening;
+}
 
 export interface Offer {
   /** Null: none of the offered subprotocols is known. */
@@ -18,7 +89,7 @@ export interface Offer {
   readonly credential: string | null;
 }
 
-/** @param lines the values of Sec-WebSocket-Protocol, which may be there more than once (RFC 6455 section 11.3.4). */
+/** @param lines the values of Sec-WebSocket-Protocol, which may be there more than once. */
 export function readOffer(lines: readonly string[]): Offer {
   const [first = ''] = lines;
   const only = lines.length === 1 ? codecOf(first) : undefined;
@@ -40,12 +111,13 @@ export function bearerOf(authorization: string | undefined): string | null {
 }
 
 /** What keeps a request from opening a WebSocket: the status to refuse it with, and why; null: nothing. */
-export function handshakeFault(headers: ReadonlyMap<string, string>): { status: 400 | 426; why: string } | null {
-  if (!hasToken(headers.get('upgrade'), 'websocket') || !hasToken(headers.get('connection'), 'upgrade')) {
+export function handshakeFault(handshake: Handshake): { status: 400 | 426; why: string } | null {
+  const { upgrade, connection, version, key = '' } = handshake;
+  if (!hasToken(upgrade, 'websocket') || !hasToken(connection, 'upgrade')) {
     return { status: 426, why: 'a WebSocket is opened here: send Upgrade: websocket and Connection: Upgrade' };
   }
-  if (headers.get('sec-websocket-version') !== '13') return { status: 426, why: 'Sec-WebSocket-Version is 13' };
-  if (KEY.test(headers.get('sec-websocket-key') ?? '')) return null;
+  if (version !== '13') return { status: 426, why: 'Sec-WebSocket-Version is 13' };
+  if (KEY.test(key)) return null;
   return { status: 400, why: 'Sec-WebSocket-Key is 16 random bytes in base64' };
 }
 

@@ -8,9 +8,9 @@ import { BlockList } from 'node:net';
 import type { Socket } from '../ports/socket.ts';
 import type { Codec } from '../protocol/codec.ts';
 import { fault } from '../protocol/errors.ts';
-import { addressOf, isForwarding, whence } from './address.ts';
+import { addressOf, isForwarding, type Trail, whence } from './address.ts';
 import type { TlsPair } from './certificates.ts';
-import { bearerOf, handshakeFault, readOffer } from './handshake.ts';
+import { bearerOf, type Handshake, handshakeFault, readOffer, readOpening } from './handshake.ts';
 import { isLoopback } from './trust.ts';
 
 /** Who opened a socket, as far as that is known. */
@@ -135,10 +135,8 @@ interface Door {
   ended: boolean;
 }
 
-/** What requests and upgrades begin with. */
-interface Arrival extends Pick<HttpRequest, 'headers' | 'address' | 'forwarded' | 'secure'> {
-  /** Of each Sec-WebSocket-Protocol header. */
-  readonly offers: readonly string[];
+/** Where a request or an upgrade comes from. */
+interface Arrival extends Pick<HttpRequest, 'address' | 'forwarded' | 'secure'> {
   /**
    * A PROXY header came before it, whoever sent that. The library takes one before each request of a connection, so that a
    * client behind a proxy could name anybody in a later one. A connection that began with a header is therefore good for
@@ -273,22 +271,23 @@ function upgrade<Session>(
   door: Door,
 ): void {
   if (door.ended) return void res.close();
-  const arrival = arrivalOf(res, req, door);
-  const { headers, address, forwarded, secure } = arrival;
-  const faulty = handshakeFault(headers);
-  const { codec, echo, credential } = readOffer(arrival.offers);
+  const opening = readOpening(req);
+  const arrival = arrivalOf(res, opening.forwarding, door);
+  const { address, forwarded, secure } = arrival;
+  const faulty = handshakeFault(opening);
+  const { codec, echo, credential } = readOffer(opening.offers);
   const peer: Peer = {
     address,
-    origin: headers.get('origin') ?? null,
-    host: headers.get('host') ?? null,
-    credential: bearerOf(headers.get('authorization')) ?? credential,
+    origin: opening.origin ?? null,
+    host: opening.host ?? null,
+    credential: bearerOf(opening.authorization) ?? credential,
     forwarded,
     secure,
   };
   const refused = faulty === null ? (refuse?.(peer) ?? null) : notOpened(faulty);
   if (refused !== null) return refuseLater(res, refused, arrival);
   const data: UserData<Session> = { codec, peer, proxied: arrival.proxied, session: undefined };
-  res.upgrade(data, headers.get('sec-websocket-key') ?? '', echo, '', context);
+  res.upgrade(data, opening.key ?? '', echo, '', context);
 }
 
 /** RFC 6455 section 4.4 and RFC 9110 section 15.5.22: what is spoken here is named. */
@@ -307,29 +306,11 @@ function refuseLater(res: uWS.HttpResponse, refused: HttpResponse, { proxied }: 
   });
 }
 
-function arrivalOf(res: uWS.HttpResponse, req: uWS.HttpRequest, { options, trusted }: Door): Arrival {
-  const headers = new Map<string, string>();
-  const offers: string[] = [];
-  const forwarding: [string, string][] = [];
-  req.forEach((name, value) => {
-    headers.set(name, value);
-    if (name === 'sec-websocket-protocol') offers.push(value);
-    else if (isForwarding(name)) forwarding.push([name, value]);
-  });
+function arrivalOf(res: uWS.HttpResponse, headers: Trail['headers'], { options, trusted }: Door): Arrival {
   const proxied = addressOf(res.getProxiedRemoteAddress());
-  const { address, forwarded, securely } = whence(
-    { socket: addressOf(res.getRemoteAddress()), proxied, headers: forwarding },
-    trusted,
-  );
-  // Written out: an object that is put together from another has a shape of its own, which outlives it.
-  return {
-    address,
-    forwarded,
-    secure: securely || options.tls !== undefined,
-    headers,
-    offers,
-    proxied: proxied !== '',
-  };
+  const socket = addressOf(res.getRemoteAddress());
+  const { address, forwarded, securely } = whence({ socket, proxied, headers }, trusted);
+  return { address, forwarded, secure: securely || options.tls !== undefined, proxied: proxied !== '' };
 }
 
 function answer(res: uWS.HttpResponse, req: uWS.HttpRequest, door: Door): void {
@@ -339,7 +320,13 @@ function answer(res: uWS.HttpResponse, req: uWS.HttpRequest, door: Door): void {
   });
   if (door.ended) return void res.close();
   const { options } = door;
-  const { headers, address, forwarded, secure, proxied } = arrivalOf(res, req, door);
+  const headers = new Map<string, string>();
+  const forwarding: [string, string][] = [];
+  req.forEach((name, value) => {
+    headers.set(name, value);
+    if (isForwarding(name)) forwarding.push([name, value]);
+  });
+  const { address, forwarded, secure, proxied } = arrivalOf(res, forwarding, door);
   const method = req.getMethod().toUpperCase();
   const headOnly = method === 'HEAD';
   const request: HttpRequest = {
@@ -355,7 +342,7 @@ function answer(res: uWS.HttpResponse, req: uWS.HttpRequest, door: Door): void {
   };
   const isStream = request.method === 'GET' && options.streams.some(({ path }) => path === request.path);
   // Upgrades whose key is of the wrong length come here.
-  const faulty = isStream ? handshakeFault(headers) : null;
+  const faulty = isStream ? handshakeFault(handshakeOf(headers)) : null;
   const answered = faulty === null ? options.http(request) : Promise.resolve(notOpened(faulty));
   void answered.then((response) => {
     const reply = (): void => {
@@ -365,6 +352,11 @@ function answer(res: uWS.HttpResponse, req: uWS.HttpRequest, door: Door): void {
     if (proxied) setImmediate(reply);
     else reply();
   });
+}
+
+function handshakeOf(headers: ReadonlyMap<string, string>): Handshake {
+  const [upgrade, connection] = [headers.get('upgrade'), headers.get('connection')];
+  return { upgrade, connection, version: headers.get('sec-websocket-version'), key: headers.get('sec-websocket-key') };
 }
 
 /** `last`: the connection ends behind it. */

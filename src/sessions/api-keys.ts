@@ -15,7 +15,9 @@ export function isKeyId(text: string): boolean {
 }
 
 /** What is compared where there is no key of an id: no key has it as its hash. */
-const NOBODY = randomBytes(32);
+const NOBODY = randomBytes(32).toString('hex');
+/** Digests that are compared: a Buffer of its own for each would be memory that garbage collections wait for. */
+const [one, other] = [Buffer.alloc(32), Buffer.alloc(32)];
 
 /** @returns the id that a key names, or null where the text is no key. */
 export function keyIdOf(text: string): string | null {
@@ -35,16 +37,16 @@ export function newKey(id: string): { readonly key: string; readonly sha256: str
 
 /** @param sha256 hex of the right key's hash; undefined: there is no such key, which takes as long. */
 export function isKey(key: string, sha256: string | undefined): boolean {
-  const right = sha256 === undefined ? NOBODY : Buffer.from(sha256, 'hex');
-  return sameSecret(hash('sha256', key, 'buffer'), right);
+  return isSameDigest(hash('sha256', key), sha256 ?? NOBODY);
 }
 
 /** Whether two texts are the same, in a time that does not tell where they differ. */
 export function isSameText(text: string, right: string): boolean {
-  const digest = (each: string): Buffer => hash('sha256', each, 'buffer');
-  return sameSecret(digest(text), digest(right));
+  return isSameDigest(hash('sha256', text), hash('sha256', right));
 }
 
-function sameSecret(one: Buffer, other: Buffer): boolean {
-  return one.length === other.length && timingSafeEqual(one, other);
+/** Of SHA-256 digests in hex. */
+function isSameDigest(digest: string, right: string): boolean {
+  one.write(digest, 'hex');
+  return other.write(right, 'hex') === one.length && timingSafeEqual(one, other);
 }

@@ -5,7 +5,9 @@ import type { Codec } from '../protocol/codec.ts';
 import type { Frame } from '../protocol/frames.ts';
 import { ByteWriter } from '../protocol/writer.ts';
 
-const scratch = new ByteWriter();
+const BLOCK_BYTES = 8_192;
+/** Frames stand one behind the other in blocks: memory of its own for each is what garbage collections then wait for. */
+let block = new ByteWriter(BLOCK_BYTES);
 
 export class ControlLane {
   bytes = 0;
@@ -18,10 +20,12 @@ export class ControlLane {
     return this.frames[this.head];
   }
 
+  /** The bytes are good for as long as somebody has them, but who has them has all of their block. */
   encode(codec: Codec, frame: Frame): Uint8Array {
-    scratch.length = 0;
-    codec.encode(scratch, frame);
-    return scratch.copy();
+    if (block.length > BLOCK_BYTES / 2) block = new ByteWriter(BLOCK_BYTES);
+    const start = block.length;
+    codec.encode(block, frame);
+    return block.bytes.subarray(start, block.length);
   }
 
   push(frame: Uint8Array): void {

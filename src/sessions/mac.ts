@@ -1,6 +1,6 @@
-// Owns HMAC-SHA256 (RFC 2104) with one key, out of hashes in one shot: an Hmac object is a native handle, and thousands of them, one
-// for each client that comes back, are what a collection of garbage then waits for. Tokens are signed with it.
-// Invariant: the same as createHmac of node:crypto, which a test holds.
+// Owns HMAC-SHA256 (RFC 2104) with one key, out of hashes in one shot and as texts: an Hmac object is a native handle and every Buffer
+// that is made has memory outside the heap, and thousands of them, some for each client that connects, are what a collection of garbage
+// then waits for. Tokens are signed with it. Invariant: the same as createHmac of node:crypto, which a test holds.
 
 import { hash } from 'node:crypto';
 
@@ -19,12 +19,12 @@ export class Mac {
     }
   }
 
-  /** @param text of characters up to U+00FF. */
-  of(text: string): Buffer {
+  /** @param text of characters up to U+00FF. @returns the code in base64url. */
+  of(text: string): string {
     const length = BLOCK_BYTES + text.length;
     if (length > this.inner.length) this.inner = Buffer.concat([this.inner], 2 * length);
     this.inner.write(text, BLOCK_BYTES, 'latin1');
-    hash('sha256', this.inner.subarray(0, length), 'buffer').copy(this.outer, BLOCK_BYTES);
-    return hash('sha256', this.outer, 'buffer');
+    this.outer.write(hash('sha256', this.inner.subarray(0, length)), BLOCK_BYTES, 'hex');
+    return hash('sha256', this.outer, 'base64url');
   }
 }

@@ -153,7 +153,8 @@ export class SendQueue {
     if (this.control.bytes > 0 && this.control.bytes + bytes.length > controlBytesMax) {
       return this.served.fail(CloseCode.slowControl, 'slow-control');
     }
-    this.control.push(bytes);
+    // What waits for long does not hold on to what others were told.
+    this.control.push(this.block === null ? bytes : bytes.slice());
     this.wake();
   }
 

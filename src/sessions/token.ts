@@ -30,7 +30,8 @@ const SESSION = /^[A-Za-z0-9_-]{1,32}$/;
 const TOKEN = /^(1\.([\w-]{1,16})\.([\w-]{1,32})\.([1-9a-z][0-9a-z]{0,5})\.([\w-]{12})([\w-]{12}))\.([\w-]{24})$/;
 const NONCE_BYTES = 9;
 const PRINCIPAL_BYTES = 9;
-const SIGNATURE_BYTES = 18;
+/** 18 bytes in base64url. */
+const SIGNATURE_CHARS = 24;
 const SECRET_BYTES = 32;
 const KEY_ID_BYTES = 6;
 /** So that a signature made for anything else by the same key is none here. */
@@ -152,7 +153,7 @@ function tagOf(principal: string): string {
 }
 
 function signatureOf({ mac }: SigningKey, said: string): string {
-  return mac.of(PURPOSE + said).toString('base64url', 0, SIGNATURE_BYTES);
+  return mac.of(PURPOSE + said).slice(0, SIGNATURE_CHARS);
 }
 
 /** In the same time wherever they differ. Texts, not what they decode to: several texts may decode to the same bytes. */

@@ -16,7 +16,7 @@ test('every key and text is signed as the library does it, whatever was signed b
     fc.property(secret, fc.array(text, { maxLength: 4 }), (bytes, texts) => {
       const mac = new Mac(Buffer.from(bytes));
       for (const each of texts) {
-        expect(mac.of(each)).toEqual(createHmac('sha256', bytes).update(each, 'latin1').digest());
+        expect(mac.of(each)).toBe(createHmac('sha256', bytes).update(each, 'latin1').digest('base64url'));
       }
     }),
   );
