@@ -70,12 +70,17 @@ function readAddress(text: string): string | null {
 
 /** From its 4 or 16 bytes; empty where there are none, as of a peer that is gone. */
 export function addressOf(bytes: ArrayBuffer): string {
+  if (bytes.byteLength === 0) return '';
   const octets = new Uint8Array(bytes);
-  if (octets.length === 4) return octets.join('.');
+  if (octets.length === 4) return dotted(octets, 0);
   if (octets.length !== 16) return '';
-  if (isMapped(octets)) return octets.subarray(12).join('.');
+  if (isMapped(octets)) return dotted(octets, 12);
   const groups = Array.from({ length: 8 }, (_, i) => ((octets[2 * i]! << 8) | octets[2 * i + 1]!).toString(16));
   return normal(groups.join(':'));
+}
+
+function dotted(octets: Uint8Array, at: number): string {
+  return `${octets[at]}.${octets[at + 1]}.${octets[at + 2]}.${octets[at + 3]}`;
 }
 
 /** An IPv4 address within an IPv6 one: nearly all that come to a socket that takes both. */

@@ -12,6 +12,7 @@ type Request = Pick<HttpRequest, 'headers' | 'address' | 'forwarded'>;
 /** Who somebody is, or why that is not known; at once where there is no credential to be looked at. */
 export type Asked = Identity | Fault | Promise<Identity | Fault>;
 
+const LOOPBACK = /^127\.\d+\.\d+\.\d+$/;
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
 export interface TrustOptions {
@@ -110,7 +111,9 @@ function isLocal(peer: Pick<Peer, 'address' | 'forwarded' | 'host' | 'origin'>):
 
 /** Whether an address in text form, IPv6-mapped or not, is this machine's own. */
 export function isLoopback(address: string): boolean {
+  // As nearly all come.
+  if (!address.includes(':')) return LOOPBACK.test(address);
   const plain = address.toLowerCase().replace(/^(0000:){5}ffff:|^::ffff:/, '');
   if (/^7f[0-9a-f]{2}:[0-9a-f]{4}$/.test(plain)) return true;
-  return /^127\.\d+\.\d+\.\d+$/.test(plain) || plain === '::1' || plain === '0000:0000:0000:0000:0000:0000:0000:0001';
+  return LOOPBACK.test(plain) || plain === '::1' || plain === '0000:0000:0000:0000:0000:0000:0000:0001';
 }

@@ -188,12 +188,18 @@ function part(w: ByteWriter, frame: PartFrame): void {
 
 /** Those at the end may be missing: nil stands for one that others follow. */
 function limits(w: ByteWriter, all: WelcomeFrame['limits']): void {
-  const { requestBytes, symbolsPerRequest, subscriptions, heartbeatMs, ageMsMax } = all;
-  const last = [all.stallMsMax, all.silentMs, all.requestsPerSec];
-  while (last.length > 0 && last.at(-1) === undefined) last.pop();
-  w.array(5 + last.length);
-  for (const limit of [requestBytes, symbolsPerRequest, subscriptions, heartbeatMs, ageMsMax]) w.integer(limit);
-  for (const limit of last) w.integerOrNil(limit ?? null);
+  const { stallMsMax, silentMs, requestsPerSec } = all;
+  // Those at the end that are not said are left out.
+  const count = requestsPerSec !== undefined ? 8 : silentMs !== undefined ? 7 : stallMsMax !== undefined ? 6 : 5;
+  w.array(count);
+  w.integer(all.requestBytes);
+  w.integer(all.symbolsPerRequest);
+  w.integer(all.subscriptions);
+  w.integer(all.heartbeatMs);
+  w.integer(all.ageMsMax);
+  if (count > 5) w.integerOrNil(stallMsMax ?? null);
+  if (count > 6) w.integerOrNil(silentMs ?? null);
+  if (count > 7) w.integerOrNil(requestsPerSec ?? null);
 }
 
 /** What every frame begins with: how many elements it has, and the number of its type. */

@@ -3,6 +3,8 @@
 // whoever keeps bytes copies them (`copy`).
 
 const utf8 = new TextEncoder();
+/** Longer texts are for the encoder. With a header of at most two bytes. */
+const ASCII_CHARS_MAX = 127;
 
 export class ByteWriter {
   bytes: Uint8Array;
@@ -109,7 +111,7 @@ export class ByteWriter {
 
   string(text: string): void {
     this.reserve(5 + text.length * 3);
-    if (text.length < 32 && this.ascii(text)) return;
+    if (text.length <= ASCII_CHARS_MAX && this.ascii(text)) return;
     // The header is written for the length in UTF-8, which for ASCII, nearly all there is, is the text's.
     let header = headerBytes(text.length);
     let { written } = utf8.encodeInto(text, this.bytes.subarray(this.length + header));
@@ -134,13 +136,16 @@ export class ByteWriter {
   /** Writes a short string if it is ASCII: without the view that an encoder needs, of which one a string is a lot of garbage. */
   private ascii(text: string): boolean {
     const { bytes, length } = this;
+    const header = headerBytes(text.length);
+    const start = length + header;
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i);
       if (code > 0x7f) return false;
-      bytes[length + 1 + i] = code;
+      bytes[start + i] = code;
     }
-    bytes[length] = 0xa0 | text.length;
-    this.length = length + 1 + text.length;
+    bytes[length] = header === 1 ? 0xa0 | text.length : 0xd9;
+    if (header === 2) bytes[length + 1] = text.length;
+    this.length = start + text.length;
     return true;
   }
 

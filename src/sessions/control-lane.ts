@@ -6,6 +6,8 @@ import type { Frame } from '../protocol/frames.ts';
 import { ByteWriter } from '../protocol/writer.ts';
 
 const BLOCK_BYTES = 8_192;
+/** Room for more than a welcome and what follows it is given up again. */
+const KEPT_FRAMES_MAX = 16;
 /** Frames stand one behind the other in blocks: memory of its own for each is what garbage collections then wait for. */
 let block = new ByteWriter(BLOCK_BYTES);
 
@@ -13,8 +15,10 @@ export class ControlLane {
   bytes = 0;
   /** A long answer, whose frames are made when there is room for them. */
   listing: Iterator<Frame> | null = null;
-  private frames: Uint8Array[] = [];
+  /** From `head` to `end`; used again once it is empty. */
+  private frames: (Uint8Array | undefined)[] = [];
   private head = 0;
+  private end = 0;
 
   get first(): Uint8Array | undefined {
     return this.frames[this.head];
@@ -30,21 +34,25 @@ export class ControlLane {
 
   push(frame: Uint8Array): void {
     this.bytes += frame.length;
-    this.frames.push(frame);
+    this.frames[this.end++] = frame;
   }
 
   shift(): void {
     this.bytes -= this.frames[this.head]!.length;
-    this.head += 1;
-    if (this.head < this.frames.length) return;
-    this.frames = [];
-    this.head = 0;
+    this.frames[this.head++] = undefined;
+    if (this.head === this.end) this.empty();
   }
 
   clear(): void {
-    this.frames = [];
-    this.head = 0;
+    this.frames.fill(undefined, this.head, this.end);
+    this.empty();
     this.bytes = 0;
     this.listing = null;
+  }
+
+  private empty(): void {
+    this.head = 0;
+    this.end = 0;
+    if (this.frames.length > KEPT_FRAMES_MAX) this.frames = [];
   }
 }

@@ -95,16 +95,17 @@ export class Sessions {
   /** As every welcome states them, as they are at the moment. */
   private get statedLimits(): WelcomeFrame['limits'] {
     const { limits } = this.options;
-    return {
+    const { stallMsMax } = limits;
+    const stated = {
       requestBytes: limits.requestBytesMax,
       symbolsPerRequest: limits.symbolsPerRequestMax,
       subscriptions: limits.subscriptionsMax,
       heartbeatMs: limits.heartbeatMs,
       ageMsMax: limits.ageMsMax,
-      ...(limits.stallMsMax === 0 ? {} : { stallMsMax: limits.stallMsMax }),
       silentMs: silentMsOf(limits.heartbeatMs),
       requestsPerSec: limits.requestsPerSecMax,
     };
+    return stallMsMax === 0 ? stated : { ...stated, stallMsMax };
   }
 
   welcome(connection: Connection): void {
