@@ -1,15 +1,14 @@
 // Owns the control frames that wait to be sent to one client, encoded, and a long listing behind them. Connections fill and empty
 // it. Invariant: frames leave in the order in which they came; `bytes` is their sum.
 
+import { kept } from '../protocol/blocks.ts';
 import type { Codec } from '../protocol/codec.ts';
 import type { Frame } from '../protocol/frames.ts';
 import { ByteWriter } from '../protocol/writer.ts';
 
-const BLOCK_BYTES = 8_192;
 /** Room for more than a welcome and what follows it is given up again. */
 const KEPT_FRAMES_MAX = 16;
-/** Frames stand one behind the other in blocks: memory of its own for each is what garbage collections then wait for. */
-let block = new ByteWriter(BLOCK_BYTES);
+const scratch = new ByteWriter();
 
 export class ControlLane {
   bytes = 0;
@@ -24,12 +23,10 @@ export class ControlLane {
     return this.frames[this.head];
   }
 
-  /** The bytes are good for as long as somebody has them, but who has them has all of their block. */
   encode(codec: Codec, frame: Frame): Uint8Array {
-    if (block.length > BLOCK_BYTES / 2) block = new ByteWriter(BLOCK_BYTES);
-    const start = block.length;
-    codec.encode(block, frame);
-    return block.bytes.subarray(start, block.length);
+    scratch.length = 0;
+    codec.encode(scratch, frame);
+    return kept(scratch);
   }
 
   push(frame: Uint8Array): void {

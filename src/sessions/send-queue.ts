@@ -47,6 +47,8 @@ const MERGES: Partial<Record<AnswerKind, boolean>> = {
   deeper: true,
   shallower: true,
 };
+/** Of a long row of answers a client reads the first ones while the others are made. */
+const EARLY_BYTES = 4_096;
 
 export class SendQueue {
   readonly flow: Flow;
@@ -306,6 +308,7 @@ export class SendQueue {
       }
       if (subscription.nextChunk === 0) this.countMerged(subscription, answer);
       this.message.chunk(chunk);
+      if (this.message.length >= EARLY_BYTES) this.sendMessage(nowMs);
       this.behind.charge(subscription);
       subscription.nextChunk += 1;
       // Should the rest be abandoned, the next answer begins here.

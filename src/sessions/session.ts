@@ -2,13 +2,11 @@
 // or entitlements change. The gateway calls it with every message. Invariant: every request gets exactly one ack, pong or error.
 
 import type { InstrumentEvent, Instruments } from '../market/instrument.ts';
-import { isSymbol } from '../market/instrument.ts';
-import { isPattern, type SymbolSets } from '../market/sets.ts';
+import type { SymbolSets } from '../market/sets.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type Fault, fault } from '../protocol/errors.ts';
 import {
   type Accepted,
-  type Channel,
   type InstrumentFrame,
   PROTOCOL_VERSION,
   type Refused,
@@ -26,12 +24,10 @@ import type {
   UnsubscribeRequest,
 } from '../protocol/request.ts';
 import type { Flush } from '../topics/flush.ts';
-import { PRIORITY_DEFAULT, Subscription } from '../topics/subscription.ts';
 import type { Topics } from '../topics/topics.ts';
-import type { ViewShape } from '../topics/view.ts';
 import type { Connection } from './connection.ts';
 import type { Continuity, SavedSession } from './continuity.ts';
-import { broughtBy, Patterns } from './patterns.ts';
+import { type Cursors, type Outcome, Places } from './places.ts';
 import { RequestLine } from './request-line.ts';
 import { instrumentFrame, permitted, shapeOf } from './shapes.ts';
 
@@ -64,30 +60,19 @@ export interface SessionOptions {
   readonly onError?: (error: unknown) => void;
 }
 
-type Outcome = Omit<Accepted, 'symbol'> | Fault;
-
 export class Sessions {
-  private readonly patterns: Patterns;
+  private readonly places: Places;
   private readonly line: RequestLine;
 
   constructor(private readonly options: SessionOptions) {
-    const { instruments, sets, limits, clock, onRefusal, onError } = options;
+    const { instruments, sets, topics, flush, limits, clock, onRefusal, onError } = options;
     this.line = new RequestLine({
       ...{ clock, limits, onRefusal, onError },
       carryOut: (connection, request) => this.carryOut(connection, request),
       refuse: (connection, refused) => this.refuse(connection, refused),
     });
-    this.patterns = new Patterns({
-      instruments,
-      sets,
-      get subscriptionsMax() {
-        return limits.subscriptionsMax;
-      },
-      subscribe: (connection, { request, shape, name }, symbol) => {
-        const outcome = this.subscribeTo(connection, request, shape, symbol, name);
-        return 'code' in outcome ? outcome : null;
-      },
-      leave: (connection, subscription) => this.leave(connection, subscription),
+    this.places = new Places({
+      ...{ instruments, sets, topics, flush, limits },
       onRefused: (connection, refused) => this.refuse(connection, { id: null, fault: refused }),
     });
   }
@@ -139,13 +124,13 @@ export class Sessions {
       const { topic, asked } = subscription;
       const shape = permitted(topic.channel, topic.symbol, asked, grant);
       if ('code' in shape) {
-        this.detach(subscription);
+        this.places.detach(subscription);
         connection.endFor(subscription, 'revoked');
       } else if (shape !== asked) {
         connection.reshape(subscription, shape);
       }
     }
-    this.patterns.refresh(connection);
+    this.places.refresh(connection);
     this.options.continuity?.changed(connection);
   }
 
@@ -153,13 +138,13 @@ export class Sessions {
   instrumentChanged(connections: Iterable<Connection>, { action, instrument }: InstrumentEvent): void {
     for (const connection of connections) {
       if (connection.watchesInstruments) connection.tell(instrumentFrame(action, instrument));
-      if (action === 'listed' && connection.patterns.size > 0) this.patterns.listed(connection, instrument.symbol);
+      if (action === 'listed' && connection.patterns.size > 0) this.places.listed(connection, instrument.symbol);
     }
   }
 
   /** Gives the connections that subscribe to a set what it holds now. */
   setChanged(connections: Iterable<Connection>, name: string): void {
-    for (const connection of connections) if (connection.patterns.size > 0) this.patterns.setChanged(connection, name);
+    for (const connection of connections) if (connection.patterns.size > 0) this.places.setChanged(connection, name);
   }
 
   /** Each is looked up when its frame is made: one that was delisted meanwhile is passed over. */
@@ -188,9 +173,9 @@ export class Sessions {
       case 'subscribe':
         return this.subscribe(connection, request);
       case 'unsubscribe':
-        return this.unsubscribe(connection, request);
+        return this.eachSymbol(connection, request, (symbol) => this.places.leave(connection, request, symbol));
       case 'resync':
-        return this.resync(connection, request);
+        return this.eachSymbol(connection, request, (symbol) => this.places.startOver(connection, request, symbol));
       case 'instruments':
         connection.watchesInstruments = request.watch ?? false;
         this.options.continuity?.changed(connection);
@@ -250,38 +235,23 @@ export class Sessions {
   private restore(
     connection: Connection,
     { subscriptions }: SavedSession,
-    cursors: NonNullable<ResumeRequest['cursors']>,
+    cursors: Cursors,
   ): { accepted: Accepted[]; refused: Refused[] } {
     const accepted: Accepted[] = [];
     const refused: Refused[] = [];
     for (const request of subscriptions) {
       const { channel, group } = request;
       const shape = shapeOf(request, connection);
-      const own = { ...request, cursor: cursorsOf(cursors, channel, group) };
       for (const symbol of request.symbols) {
         const name = topicName(channel, symbol, group);
-        const outcome = 'code' in shape ? shape : this.bringBack(connection, own, shape, symbol);
+        const lost = { request, symbol, name };
+        const outcome = 'code' in shape ? shape : this.places.bringBack(connection, lost, shape, cursors);
         if (!('code' in outcome)) accepted.push(acceptedAs(name, outcome));
         // What can't come back is told as far as the answer to a request may be long.
         else if (refused.length < this.options.limits.symbolsPerRequestMax) refused.push({ symbol: name, ...outcome });
       }
     }
     return { accepted, refused };
-  }
-
-  private bringBack(connection: Connection, request: SubscribeRequest, shape: ViewShape, symbol: string): Outcome {
-    if (isPattern(symbol)) {
-      const refused = this.patterns.subscribe(connection, request, shape, symbol);
-      const name = topicName(request.channel, symbol, request.group);
-      for (const subscription of broughtBy(connection, name)) subscription.healDue = true;
-      return refused ?? ofPattern(shape);
-    }
-    const held = connection.subscriptions.get(topicName(request.channel, symbol, request.group));
-    if (held !== undefined) return inForce(held);
-    const outcome = this.subscribeTo(connection, request, shape, symbol, null);
-    const subscription = connection.subscriptions.get(topicName(request.channel, symbol, request.group));
-    if (subscription !== undefined) subscription.healDue = true;
-    return outcome;
   }
 
   private stall(connection: Connection, { id, op, stallMs }: DemoRequest): void {
@@ -298,120 +268,7 @@ export class Sessions {
   private subscribe(connection: Connection, request: SubscribeRequest): void {
     const shape = shapeOf(request, connection);
     if ('code' in shape) return this.refuse(connection, { id: request.id, fault: shape });
-    this.eachSymbol(connection, request, (symbol) => {
-      if (!isPattern(symbol)) return this.subscribeTo(connection, request, shape, symbol, null);
-      return this.patterns.subscribe(connection, request, shape, symbol) ?? ofPattern(shape);
-    });
-  }
-
-  private unsubscribe(connection: Connection, request: UnsubscribeRequest): void {
-    this.eachSymbol(connection, request, (symbol) => {
-      if (!isPattern(symbol)) {
-        return this.withHeld(connection, request, symbol, (subscription) => this.leave(connection, subscription));
-      }
-      const asked = this.patterns.find(connection, request, symbol);
-      if ('code' in asked) return asked;
-      this.patterns.end(connection, asked);
-      return ofPattern(asked.shape);
-    });
-  }
-
-  private resync(connection: Connection, request: ResyncRequest): void {
-    this.eachSymbol(connection, request, (symbol) => {
-      if (!isPattern(symbol)) {
-        return this.withHeld(connection, request, symbol, (subscription) => this.startOver(subscription));
-      }
-      const asked = this.patterns.find(connection, request, symbol);
-      if ('code' in asked) return asked;
-      for (const subscription of broughtBy(connection, asked.name)) this.startOver(subscription);
-      return ofPattern(asked.shape);
-    });
-  }
-
-  /** `pattern`: what brings it; null where the client asks for the symbol itself. */
-  private subscribeTo(
-    connection: Connection,
-    request: SubscribeRequest,
-    asked: ViewShape,
-    symbol: string,
-    pattern: string | null,
-  ): Outcome {
-    const { topics, limits, flush } = this.options;
-    if (!isSymbol(symbol)) return fault('bad-symbol', symbol.slice(0, 48));
-    const shape = permitted(request.channel, symbol, asked, connection.identity.grant);
-    if ('code' in shape) return shape;
-    let subscription = connection.subscriptions.get(topicName(request.channel, symbol, request.group));
-    if (subscription === undefined) {
-      if (connection.subscriptions.size >= limits.subscriptionsMax) {
-        return fault('too-many-subscriptions', `at most ${limits.subscriptionsMax}`);
-      }
-      const { group = 0 } = request;
-      const instrument = this.options.instruments.get(symbol);
-      if (instrument !== undefined && !Number.isSafeInteger(instrument.tickSize * group)) {
-        return fault('bad-group', `${group} ticks of ${instrument.tickSize} are beyond 2^53`);
-      }
-      const topic = topics.acquire(request.channel, symbol, group);
-      if (topic === undefined) return fault('unknown-symbol', symbol);
-      const priority = request.priority ?? PRIORITY_DEFAULT;
-      const view = topic.view(connection.paced(request.channel, shape, priority));
-      subscription = new Subscription(connection, topic, view, shape, priority);
-      topic.add(subscription);
-      connection.subscriptions.set(topic.name, subscription);
-      subscription.last = request.last ?? 0;
-    } else {
-      const changesOver = subscription.merging || subscription.asked.mode === 'live';
-      subscription.merging = shape.mode === 'raw' && changesOver && subscription.epoch !== 0;
-      subscription.priority = request.priority ?? subscription.priority;
-      connection.reshape(subscription, shape);
-    }
-    subscription.pattern = pattern;
-    const { cursor: cursors = {} } = request;
-    const cursor = Object.hasOwn(cursors, symbol) ? cursors[symbol] : undefined;
-    if (cursor !== undefined) this.moveTo(subscription, { depth: shape.depth, ...cursor });
-    if (subscription.view.intervalMs > 0) flush.addToGrid(subscription.view);
-    if (!subscription.inStep) connection.wake(subscription);
-    return inForce(subscription);
-  }
-
-  /** The client says what it holds. */
-  private moveTo(subscription: Subscription, cursor: { epoch: number; seq: number; depth: number }): void {
-    if (subscription.inStep) subscription.view.leave(subscription);
-    subscription.epoch = cursor.epoch;
-    subscription.seq = cursor.seq;
-    subscription.depth = cursor.depth;
-    subscription.answer = null;
-    subscription.merging = false;
-    subscription.healDue = true;
-  }
-
-  private startOver(subscription: Subscription): void {
-    if (subscription.inStep) subscription.view.leave(subscription);
-    subscription.answer = null;
-    subscription.resetDue = 'requested';
-    subscription.recipient.wake(subscription);
-  }
-
-  private leave(connection: Connection, subscription: Subscription): void {
-    this.detach(subscription);
-    connection.forget(subscription);
-  }
-
-  /** The topic no longer knows the subscription. */
-  private detach(subscription: Subscription): void {
-    subscription.topic.remove(subscription);
-    this.options.topics.release(subscription.topic);
-  }
-
-  private withHeld(
-    connection: Connection,
-    request: UnsubscribeRequest | ResyncRequest,
-    symbol: string,
-    run: (subscription: Subscription) => void,
-  ): Outcome {
-    const subscription = connection.subscriptions.get(topicName(request.channel, symbol, request.group));
-    if (subscription === undefined) return fault('not-subscribed', symbol.slice(0, 48));
-    run(subscription);
-    return inForce(subscription);
+    this.eachSymbol(connection, request, (symbol) => this.places.subscribe(connection, request, shape, symbol));
   }
 
   /** Acknowledges first in the queue, since the frames that follow from it come at the end of the turn. */
@@ -444,34 +301,9 @@ export class Sessions {
   }
 }
 
-/** A pattern has no topic of its own: those that it brings are announced one by one. */
-function ofPattern({ depth, intervalMs, mode }: ViewShape): Outcome {
-  return { topic: 0, depth, intervalMs, mode };
-}
-
 /** Written out: what is put together from another object has a shape of its own, and there are thousands of these. */
 function acceptedAs(symbol: string, { topic, depth, intervalMs, mode }: Omit<Accepted, 'symbol'>): Accepted {
   return { symbol, topic, depth, intervalMs, mode };
-}
-
-/** What is in force of a subscription. */
-function inForce({ topic, asked: { depth, intervalMs, mode } }: Subscription): Outcome {
-  return { topic: topic.id, depth, intervalMs, mode };
-}
-
-/** The cursors for one channel and grouping, by their symbols. */
-function cursorsOf(
-  cursors: NonNullable<ResumeRequest['cursors']>,
-  channel: Channel,
-  group?: number,
-): NonNullable<SubscribeRequest['cursor']> {
-  const prefix = topicName(channel, '', group);
-  const own = Object.entries(cursors).filter(([name]) => name.startsWith(prefix));
-  // Without a prototype: names are the client's.
-  return Object.assign(
-    Object.create(null),
-    Object.fromEntries(own.map(([name, cursor]) => [name.slice(prefix.length), cursor])),
-  );
 }
 
 /**

@@ -1,8 +1,8 @@
 // Owns how many bytes may be on their way to one peer: numbered pings, what their pongs say of the link, and the window that
 // follows from it. Connections call it. Invariant: every byte sent is unanswered until a pong answers for it, and only until then.
 
-/** TCP itself begins with about as much (RFC 6928). */
-export const WINDOW_FIRST_BYTES = 16_384;
+/** A hundred books come back within it; TCP itself begins with half as much (RFC 6928). */
+export const WINDOW_FIRST_BYTES = 32_768;
 /** With the control frames that may pass a full window, a peer that stops reading is sent no more than 64 KB. */
 export const WINDOW_FULL_BYTES = 61_440;
 const WINDOW_MIN_BYTES = 512;

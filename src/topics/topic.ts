@@ -68,6 +68,8 @@ export abstract class Topic {
   updatedAtMs = 0;
   /** Changes since it was opened; of a derived topic those of its own. */
   updates = 0;
+  /** `book:BTC-USD`, `book@10:BTC-USD`. */
+  readonly name: string;
   protected ring: Ring | null = null;
   private contextOf: Instrument | null = null;
   private madeContext!: TopicContext;
@@ -87,11 +89,8 @@ export abstract class Topic {
     protected readonly limits: TopicLimits = TOPIC_LIMITS,
     /** Ticks that each level of a grouped book sums up; 0: not grouped. */
     readonly group = 0,
-  ) {}
-
-  /** `book:BTC-USD`, `book@10:BTC-USD`. */
-  get name(): string {
-    return topicName(this.channel, this.symbol, this.group);
+  ) {
+    this.name = topicName(channel, instrument.symbol, group);
   }
 
   get symbol(): string {
@@ -126,7 +125,20 @@ export abstract class Topic {
   get frame(): TopicFrame {
     const { id, epoch, group } = this;
     const { tickSize, lotSize } = this.instrument;
-    const frame = { type: 'topic' as const, topic: id, epoch, ...this.context, tickSize, lotSize };
+    const { channel, symbol, priceScale, sizeScale, stride } = this.context;
+    // Written out: clients that come back are sent hundreds.
+    const frame = {
+      type: 'topic' as const,
+      topic: id,
+      epoch,
+      channel,
+      symbol,
+      priceScale,
+      sizeScale,
+      stride,
+      tickSize,
+      lotSize,
+    };
     return group === 0 ? frame : { ...frame, tickSize: tickSize * group, group };
   }
 

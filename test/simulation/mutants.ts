@@ -41,7 +41,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a shared answer changed after sharing',
     file: 'src/topics/chunks.ts',
-    from: 'return { bytes: scratch.copy(), frames: 1, gatewayUs, seq };',
+    from: 'return { bytes: kept(scratch), frames: 1, gatewayUs, seq };',
     to: 'return { bytes: scratch.bytes.subarray(0, scratch.length), frames: 1, gatewayUs, seq };',
   },
   {
@@ -192,9 +192,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a cursor whose depth is not looked at',
-    file: 'src/sessions/session.ts',
-    from: '{ depth: shape.depth, ...cursor }',
-    to: '{ ...cursor, depth: shape.depth }',
+    file: 'src/sessions/places.ts',
+    from: 'subscription.depth = depth ?? askedDepth;',
+    to: 'subscription.depth = askedDepth;',
   },
   {
     name: 'a snapshot that was announced as a difference',
@@ -205,7 +205,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a topic that goes on though it was revoked',
     file: 'src/sessions/session.ts',
-    from: "        this.detach(subscription);\n        connection.endFor(subscription, 'revoked');\n",
+    from: "        this.places.detach(subscription);\n        connection.endFor(subscription, 'revoked');\n",
     to: "        connection.endFor(subscription, 'revoked');\n",
   },
   {
