@@ -106,13 +106,13 @@ describe('resume', () => {
     const [healed, warm, cold] = resumeLines([round(10, 20, 100)]).slice(-3);
     expect(healed).toMatch(/: reached$/);
     expect(warm).toMatch(/ms: reached; .* reached$/);
-    expect(cold).toMatch(/1\.00, reached$/);
+    expect(cold).toMatch(/1\.00 \(p99 1\.00\), reached$/);
   });
 
   it('says which of them is not reached', () => {
-    const [healed, warm, cold] = resumeLines([round(21, 41, 101, 6)]).slice(-3);
+    const [healed, warm, cold] = resumeLines([round(21, 41, 104, 6)]).slice(-3);
     expect(healed).toMatch(/NOT REACHED$/);
-    expect(warm).toMatch(/ms: NOT REACHED; .*0\.51, NOT REACHED$/);
+    expect(warm).toMatch(/ms: NOT REACHED; .*0\.51 \(p50 0\.51\), NOT REACHED$/);
     expect(cold).toMatch(/NOT REACHED$/);
   });
 });
