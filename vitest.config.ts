@@ -14,8 +14,8 @@ export default defineConfig({
     maxWorkers: availableParallelism() + 1,
     // A server that the tests may use; a gateway in a test uses the one that the test gives it, or none.
     env: { REDIS_URL: '', TESTS_REDIS_URL: process.env.REDIS_URL ?? '' },
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     retry: 0,
     sequence: { sequencer: LongestFirst },
     // Milliseconds from which a test is named with its time in the output.

@@ -115,7 +115,7 @@ describe('a slow client', () => {
     const fromMs = performance.now();
     const message = Buffer.concat([Buffer.from([0x82, 0x7e, 0x13, 0x88]), Buffer.alloc(5_000, 'x')]);
     socket.write(Buffer.concat([message, Buffer.from('\x89\x019', 'latin1'), message]));
-    await expect.poll(() => said().length, { timeout: 5_000 }).toBe(1);
+    await expect.poll(() => said().length, { timeout: 30_000 }).toBe(1);
     const seconds = (performance.now() - fromMs) / 1_000;
     expect(slow.readBytes).toBeGreaterThanOrEqual(5_007);
     expect(slow.readBytes).toBeLessThanOrEqual(10_000 * seconds + 2_500);

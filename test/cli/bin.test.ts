@@ -10,7 +10,7 @@ import { ensureBuilt, start } from './process.ts';
 const COMMANDS = ['serve', 'watch', 'publish', 'replay', 'instruments', 'top'];
 
 /** Several processes one after the other, on a machine that may be busy. */
-const SLOW_MS = 60_000;
+const SLOW_MS = 120_000;
 
 beforeAll(() => ensureBuilt(), 2 * SLOW_MS);
 

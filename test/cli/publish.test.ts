@@ -237,7 +237,7 @@ test('standard input is published as it comes, and Ctrl-C ends it with the count
       });
     });
   }
-}, 60_000);
+}, 120_000);
 
 test('what it had published when the gateway stopped is counted, and nothing is said to be published after', async () => {
   const gateway = startGateway({}, SYMBOLS);

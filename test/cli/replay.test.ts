@@ -129,7 +129,7 @@ describe('the verification of a capture', () => {
       expect(counted.book!.asks, symbol).toEqual(book.sortedAsks());
       expect(counted, symbol).toMatchObject({ messages, trades, snapshots: 1, updates: counted.checksums });
     }
-  }, 60_000);
+  }, 120_000);
 
   test('hands on every trade of several files, merged by time, once and in order', async () => {
     const books = recordingFile(krakenRecording({ seed: 3, messages: 300 }));
@@ -146,7 +146,7 @@ describe('the verification of a capture', () => {
       ok: true,
       checksums: { sent: 300, matching: 300 },
     });
-  }, 60_000);
+  }, 120_000);
 
   test('hands on the trades of a capture that has no book', async () => {
     const path = capturePath('KRAKEN.ws.48.0') ?? new MadeCapture().trade('9.5', '1').trade('9.5', '0.25').file;

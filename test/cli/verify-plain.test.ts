@@ -107,7 +107,7 @@ describe('the verification of a capture without checksums', () => {
       expect(pass).toMatchObject({ mismatches: 0, trouble: {}, tradesPublished: trades, tradesReceived: trades });
       expect(pass.checked).toBeGreaterThan(0);
     }
-  }, 60_000);
+  }, 120_000);
 
   test('compares every state of Binance’s, and what it read with the best prices that the exchange names', async () => {
     const { paths, real } = venueCapture('binance');
@@ -121,7 +121,7 @@ describe('the verification of a capture without checksums', () => {
       expect({ mismatches, trouble }).toEqual({ mismatches: 0, trouble: {} });
       expect(checked).toBeGreaterThan(0);
     }
-  }, 60_000);
+  }, 120_000);
 
   test.each([
     ['Coinbase', coinbase, coinbaseRecording({ seed: 2, messages: 80 })],

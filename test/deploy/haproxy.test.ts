@@ -23,7 +23,7 @@ const DRAIN_MS = 3_000;
 const NOTICE_MS = 1_500;
 /** Batches of updates before, during and after what happens. */
 const BATCHES = 10;
-const SLOW_MS = 60_000;
+const SLOW_MS = 120_000;
 
 interface Guest {
   readonly address: string;

@@ -1,9 +1,10 @@
 // Owns where tests find the captures of real exchange traffic. Where they are not at hand it says so in one line and
 // gives a recording of the synthetic market instead, so that no test is skipped.
 
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { afterAll } from 'vitest';
 import { krakenRecording } from './recording.ts';
 
 export interface KrakenCapture {
@@ -15,6 +16,12 @@ export interface KrakenCapture {
 
 const DIRECTORY = process.env.TICKWIRE_CAPTURES ?? resolve(import.meta.dirname, '../../../shared/captures');
 const RECORDED_MESSAGES = 2_000;
+
+const folders: string[] = [];
+
+afterAll(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
 
 /** Path of a capture, or null where it is not at hand. */
 export function capturePath(name: string): string | null {
@@ -31,9 +38,11 @@ export function krakenCapture(): KrakenCapture {
   return { path: recordingFile(lines), checksums: RECORDED_MESSAGES, real: false };
 }
 
-/** Writes the lines to a file of their own in the temporary directory. @returns its path. */
+/** Writes the lines to a file in a folder of its own, until its tests are over. @returns its path. */
 export function recordingFile(lines: readonly string[]): string {
-  const path = join(mkdtempSync(join(tmpdir(), 'tickwire-')), 'recording');
+  const folder = mkdtempSync(join(tmpdir(), 'tickwire-recorded-'));
+  folders.push(folder);
+  const path = join(folder, 'recording');
   writeFileSync(path, lines.join('\n'));
   return path;
 }

@@ -59,7 +59,7 @@ beforeAll(() => {
       shapes.push(shapeOf(book.sorted('bids')), shapeOf(book.sorted('asks')));
     }
   }
-}, 60_000);
+}, 120_000);
 
 function shapeOf(levels: readonly (readonly [price: number, size: number])[]): Shape {
   const third = Math.floor(levels.length / 3);

@@ -49,7 +49,7 @@ describe('the synthetic market', () => {
     expect(bitByBit.slice(0, 3_000)).toEqual(atOnce);
   });
 
-  test('keeps every invariant over 60,000 steps, in which all that can happen does', { timeout: 60_000 }, () => {
+  test('keeps every invariant over 60,000 steps, in which all that can happen does', { timeout: 120_000 }, () => {
     const market = new SyntheticMarket({ seed: 22 });
     const watcher = new MarketWatcher(market);
     expect(watcher.books.size).toBe(24);
@@ -78,7 +78,7 @@ describe('the synthetic market', () => {
     }
   });
 
-  test('keeps every invariant from any seed, with any number of symbols', { timeout: 60_000 }, () => {
+  test('keeps every invariant from any seed, with any number of symbols', { timeout: 120_000 }, () => {
     const made = fc.record({
       seed: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
       symbols: fc.integer({ min: 1, max: 60 }),
@@ -91,7 +91,7 @@ describe('the synthetic market', () => {
     fc.assert(property, { numRuns: 30 });
   });
 
-  test('keeps every invariant with any symbol that it takes', { timeout: 60_000 }, () => {
+  test('keeps every invariant with any symbol that it takes', { timeout: 120_000 }, () => {
     const made = fc.record({
       startTicks: fc.integer({ min: -2_000, max: 100_000 }),
       rangeTicks: fc.integer({ min: 1, max: 2_000 }),

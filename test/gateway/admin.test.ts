@@ -11,7 +11,7 @@ import { ask, startGateway, stopAll, TestClient } from './harness.ts';
 import { endAll, Opcode, RawSocket, wsFrame } from './rawsocket.ts';
 
 const LISTED = ['A', 'B'].map((symbol) => ({ symbol, priceScale: 2, sizeScale: 6 }));
-const WAIT_MS = 15_000;
+const WAIT_MS = 30_000;
 const FACTS = [
   ...[
     'id',

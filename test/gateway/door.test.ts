@@ -58,7 +58,7 @@ describe('an upgrade that is given up', () => {
       },
     ],
   ];
-  test.each(stages)('a thousand times, %s, leaves nothing behind', { timeout: 60_000 }, async (_, go) => {
+  test.each(stages)('a thousand times, %s, leaves nothing behind', { timeout: 120_000 }, async (_, go) => {
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
     const descriptors = () => (process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0);

@@ -18,7 +18,7 @@ import { readSettings, type Settings } from '../../src/settings/settings.ts';
 export const HAS_IPV6 = Object.values(networkInterfaces()).some((each) =>
   each?.some(({ address }) => address === '::1'),
 );
-const WAIT_MS = 15_000;
+const WAIT_MS = 30_000;
 
 const gateways = new Set<Gateway>();
 const clients = new Set<TestClient>();

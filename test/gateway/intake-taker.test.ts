@@ -10,7 +10,7 @@ import { startGateway, stopAll } from './harness.ts';
 import { bookAt, health, LISTED, type Scene, Service, scene, seen, statsOf, subscribed } from './intake-scene.ts';
 
 /** Starting a process and waiting for its office to run out takes seconds, more on a busy machine. */
-const FORK_MS_MAX = 60_000;
+const FORK_MS_MAX = 120_000;
 
 afterAll(stopAll);
 

@@ -6,7 +6,7 @@ import WebSocket from 'ws';
 import type { Gateway } from '../../src/gateway/gateway.ts';
 import { portOf } from './harness.ts';
 
-const WAIT_MS = 15_000;
+const WAIT_MS = 30_000;
 /** Integers up to 2^53 as numbers; 'auto' is in the library's documentation, its types lack it. */
 const unpackr = new Unpackr({ useRecords: false, int64AsType: 'auto' as 'number' });
 const clients = new Set<PublisherClient>();

@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net';
 import type { Gateway } from '../../src/gateway/gateway.ts';
 import { portOf } from './harness.ts';
 
-const WAIT_MS = 15_000;
+const WAIT_MS = 30_000;
 
 /** RFC 6455 section 11.8. */
 export const Opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;

@@ -274,7 +274,7 @@ describe('a certificate that changes', () => {
     const lines: Record<string, unknown>[] = [];
     const gateway = start({}, logTo(lines));
     put('second');
-    await expect.poll(() => seen(gateway), { timeout: 15_000 }).toBe(SUBJECTS.second);
+    await expect.poll(() => seen(gateway), { timeout: 30_000 }).toBe(SUBJECTS.second);
     const told = lines.filter(({ msg }) => String(msg).includes('certificate'));
     expect(told).toMatchObject([
       { msg: 'the certificate of the public port', subject: SUBJECTS.first, validTo: '2120-01-01T00:00:00.000Z' },
@@ -298,7 +298,7 @@ describe('a certificate that changes', () => {
     }
     await isServed(client);
     put('second');
-    await expect.poll(() => seen(gateway), { timeout: 15_000 }).toBe(SUBJECTS.second);
+    await expect.poll(() => seen(gateway), { timeout: 30_000 }).toBe(SUBJECTS.second);
     await isServed(client);
     expect(JSON.stringify(lines)).not.toContain('PRIVATE');
   });

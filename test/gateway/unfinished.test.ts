@@ -33,7 +33,7 @@ async function untilEnded(port: number, begin: Uint8Array | string, drip = ''): 
   clearInterval(timer);
 }
 test('a connection that does not go on is ended within seconds, however far it came, over TLS too', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const plain = openDoor().port;
   const secure = openDoor({ tls: PAIR }).port;

@@ -72,7 +72,7 @@ const SHAPES: readonly { codec: 'json' | 'msgpack'; options: SubscribeOptions }[
 );
 
 describe('twenty clients of a synthetic market', () => {
-  test('hold its books, quotes and trades exactly, and were never in doubt', { timeout: 60_000 }, async () => {
+  test('hold its books, quotes and trades exactly, and were never in doubt', { timeout: 120_000 }, async () => {
     const { symbols } = publishing;
     const clients = await Promise.all(
       SHAPES.map(async ({ codec, options }) => {

@@ -46,7 +46,7 @@ export function sessionCounters({ clients }: Gateway): SessionCounters {
 /** Waits until nothing is left of any client; topics take their grace time. */
 export async function expectClean(gateway: Gateway): Promise<void> {
   const nothing = Object.fromEntries(Object.keys(kept(gateway)).map((name) => [name, 0]));
-  await expect.poll(() => kept(gateway), { timeout: 15_000 }).toEqual(nothing);
+  await expect.poll(() => kept(gateway), { timeout: 30_000 }).toEqual(nothing);
   const answer = await fetch(`${gateway.adminUrl}/v1/admin/stats`);
   expect(await answer.json()).toMatchObject({
     connections: 0,

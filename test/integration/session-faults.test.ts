@@ -13,7 +13,7 @@ import { Follower, Market } from './session-faults-market.ts';
 import { Shears } from './session-faults-shears.ts';
 
 /** Several seconds of waiting, and as much work, on a machine that may be busy. */
-const SLOW = { timeout: 60_000 };
+const SLOW = { timeout: 120_000 };
 const FAST = { reconnect: { minMs: 1, maxMs: 20 } };
 const LISTED = ['A', 'B'].map((symbol) => ({ symbol, priceScale: 0, sizeScale: 0 }));
 

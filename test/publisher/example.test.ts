@@ -23,4 +23,4 @@ test('the example publishes a book and a trade, and ends', async () => {
     bids: [['10.01', '300']],
   });
   expect((await ask(gateway, '/v1/trades/ACME-USD')).body.trades).toMatchObject([{ id: 1, side: 'buy', size: '50' }]);
-}, 60_000);
+}, 120_000);

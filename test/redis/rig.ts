@@ -36,7 +36,7 @@ const OBSERVERS: readonly Wishes[] = [
 ];
 /** As many as a gateway keeps unless told otherwise. */
 const LOG_ENTRIES = 1_024;
-const WAIT_MS_MAX = 15_000;
+const WAIT_MS_MAX = 30_000;
 /** States that each client has to have compared: a busy machine merges many updates into one. */
 const CHECKS_MIN = 100;
 /** What is known to be down refuses within this time. */

@@ -182,7 +182,7 @@ describe('what is left of a server', () => {
     child.kill('SIGKILL');
     await once(socket, 'close');
     // A process that is being killed may close its connections some milliseconds before its port.
-    await vi.waitUntil(async () => (await dialed(port)) === 'ECONNREFUSED' && !existsSync(folder), { timeout: 10_000 });
+    await vi.waitUntil(async () => (await dialed(port)) === 'ECONNREFUSED' && !existsSync(folder), { timeout: 30_000 });
   });
 });
 
