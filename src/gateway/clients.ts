@@ -182,6 +182,8 @@ export class Clients implements StreamHandlers<Client> {
       log.tell('client.opened', { connection: connection.id, address, codec: codec.name, principal });
     }
     this.sessions.welcome(connection);
+    // It goes out with the answer to the handshake, in one write, where that is still under way.
+    connection.sendTold();
     return connection;
   }
 

@@ -252,6 +252,11 @@ export class Connection extends Recipient implements Served {
     if (!this.closed) this.queue.tell(frame);
   }
 
+  /** Sends what was told so far now, rather than at the end of the turn. */
+  sendTold(): void {
+    if (!this.closed) this.queue.sendControl();
+  }
+
   /** Sends the frames behind the control frames that wait now, however many they are; another listing ends with this one. */
   enumerate(frames: Iterator<Frame>): void {
     if (!this.closed) this.queue.enumerate(frames);

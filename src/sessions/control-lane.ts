@@ -1,14 +1,10 @@
 // Owns the control frames that wait to be sent to one client, encoded, and a long listing behind them. Connections fill and empty
 // it. Invariant: frames leave in the order in which they came; `bytes` is their sum.
 
-import { kept } from '../protocol/blocks.ts';
-import type { Codec } from '../protocol/codec.ts';
 import type { Frame } from '../protocol/frames.ts';
-import { ByteWriter } from '../protocol/writer.ts';
 
 /** Room for more than a welcome and what follows it is given up again. */
 const KEPT_FRAMES_MAX = 16;
-const scratch = new ByteWriter();
 
 export class ControlLane {
   bytes = 0;
@@ -21,12 +17,6 @@ export class ControlLane {
 
   get first(): Uint8Array | undefined {
     return this.frames[this.head];
-  }
-
-  encode(codec: Codec, frame: Frame): Uint8Array {
-    scratch.length = 0;
-    codec.encode(scratch, frame);
-    return kept(scratch);
   }
 
   push(frame: Uint8Array): void {

@@ -4,6 +4,7 @@
 
 import type { Clock, Timer, Timers } from '../ports/clock.ts';
 import { BACKLOGGED, SENT, type Socket } from '../ports/socket.ts';
+import { encodeKept } from '../protocol/blocks.ts';
 import type { Codec } from '../protocol/codec.ts';
 import { jsonCodec } from '../protocol/codecs.ts';
 import { CloseCode } from '../protocol/errors.ts';
@@ -148,7 +149,7 @@ export class SendQueue {
   /** Queues a control frame; it goes out at the end of this turn, before any data that waits. */
   tell(frame: Frame): void {
     const { controlBytesMax } = this.site.limits;
-    const bytes = this.control.encode(this.served.codec, frame);
+    const bytes = encodeKept(this.served.codec, frame);
     // What only waits for the end of the turn goes out now.
     if (this.control.bytes + bytes.length > controlBytesMax) this.sendControl();
     if (this.ended) return;

@@ -2,7 +2,7 @@
 // Called by topics for everything that is kept or sent to one client alone. Invariant: a chunk is whole frames, and all of
 // its times are relative to one `gatewayUs`.
 
-import { kept } from '../protocol/blocks.ts';
+import { encodeKept } from '../protocol/blocks.ts';
 import type { Codec, TopicContext } from '../protocol/codec.ts';
 import type { BookFrame, ChannelFrame, Frame, PartFrame } from '../protocol/frames.ts';
 import { ByteWriter } from '../protocol/writer.ts';
@@ -48,15 +48,13 @@ export function joinChunks(chunks: readonly Chunk[]): Chunk[] {
       chunks[i]!.gatewayUs === gatewayUs &&
       scratch.length + chunks[i]!.bytes.length <= PART_BYTES_MAX
     );
-    joined.push({ bytes: kept(scratch), frames, gatewayUs, seq });
+    joined.push({ bytes: scratch.copy(), frames, gatewayUs, seq });
   }
   return joined;
 }
 
 function chunk(frame: Frame, gatewayUs: number, seq: number, codec: Codec, context: TopicContext): Chunk {
-  scratch.length = 0;
-  codec.encode(scratch, frame, context);
-  return { bytes: kept(scratch), frames: 1, gatewayUs, seq };
+  return { bytes: encodeKept(codec, frame, context), frames: 1, gatewayUs, seq };
 }
 
 /** `pieces` frames of about the same number of levels: parts, and at the end the book frame. */

@@ -1,30 +1,32 @@
-// Holds what is kept of writers to what was written, for good, whatever is kept afterwards.
+// Holds frames that are kept to what they were when they were encoded, for good, whatever is kept afterwards.
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { kept } from '../../src/protocol/blocks.ts';
+import { encodeKept } from '../../src/protocol/blocks.ts';
+import { jsonCodec, msgpackCodec } from '../../src/protocol/codecs.ts';
+import type { Frame } from '../../src/protocol/frames.ts';
 import { ByteWriter } from '../../src/protocol/writer.ts';
 
-test('what was kept stays as it was, though the writer goes on and blocks fill up', () => {
-  const piece = fc.uint8Array({ maxLength: 3_000 });
+const frameOf = (token: string): Frame => ({ type: 'token', token, lifeMs: 1_000 });
+
+test('a frame stays as it was encoded, though others are kept after it and blocks fill up', () => {
+  const codec = fc.constantFrom(jsonCodec, msgpackCodec);
+  const text = fc.nat(3_000).map((length) => 'x'.repeat(length));
   fc.assert(
-    fc.property(fc.array(piece, { minLength: 1, maxLength: 40 }), (pieces) => {
-      const writer = new ByteWriter(16);
-      const all = pieces.map((bytes) => {
-        writer.length = 0;
-        writer.append(bytes);
-        return kept(writer);
+    fc.property(fc.array(fc.tuple(codec, text), { minLength: 1, maxLength: 40 }), (all) => {
+      const kept = all.map(([each, token]) => encodeKept(each, frameOf(token)));
+      const wanted = all.map(([each, token]) => {
+        const writer = new ByteWriter();
+        each.encode(writer, frameOf(token));
+        return [...writer.copy()];
       });
-      writer.bytes.fill(0xff);
-      expect(all.map((each) => [...each])).toEqual(pieces.map((each) => [...each]));
+      expect(kept.map((bytes) => [...bytes])).toEqual(wanted);
     }),
   );
 });
 
-test('a long piece holds on to no more than itself, a short one to a block', () => {
-  const writer = new ByteWriter();
-  writer.append(new Uint8Array(5_000));
-  expect(kept(writer).buffer.byteLength).toBe(5_000);
-  writer.length = 100;
-  expect(kept(writer).buffer.byteLength).toBe(8_192);
+test('a long frame holds on to no more than itself, a short one to a block', () => {
+  const long = encodeKept(msgpackCodec, frameOf('x'.repeat(20_000)));
+  expect(long.buffer.byteLength).toBe(long.length);
+  expect(encodeKept(msgpackCodec, frameOf('x')).buffer.byteLength).toBe(8_192);
 });

@@ -41,8 +41,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a shared answer changed after sharing',
     file: 'src/topics/chunks.ts',
-    from: 'return { bytes: kept(scratch), frames: 1, gatewayUs, seq };',
-    to: 'return { bytes: scratch.bytes.subarray(0, scratch.length), frames: 1, gatewayUs, seq };',
+    from: 'return { bytes: encodeKept(codec, frame, context), frames: 1, gatewayUs, seq };',
+    to: 'scratch.length = 0; codec.encode(scratch, frame, context); return { bytes: scratch.bytes.subarray(0, scratch.length), frames: 1, gatewayUs, seq };',
   },
   {
     name: 'the depth rule of buckets off by one rank',
