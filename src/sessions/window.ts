@@ -1,8 +1,11 @@
 // Owns how many bytes may be on their way to one peer: numbered pings, what their pongs say of the link, and the window that
 // follows from it. Connections call it. Invariant: every byte sent is unanswered until a pong answers for it, and only until then.
 
-/** A hundred books come back within it; TCP itself begins with half as much (RFC 6928). */
-export const WINDOW_FIRST_BYTES = 32_768;
+/** TCP itself begins with about as much (RFC 6928). */
+export const WINDOW_FIRST_BYTES = 16_384;
+/** Where the first round trip is as short as that, twice as much is there in a second or less, and a hundred books come back within it. */
+export const WINDOW_NEAR_BYTES = 32_768;
+const NEAR_LINK_MS = 10;
 /** With the control frames that may pass a full window, a peer that stops reading is sent no more than 64 KB. */
 export const WINDOW_FULL_BYTES = 61_440;
 const WINDOW_MIN_BYTES = 512;
@@ -134,10 +137,12 @@ export class Window {
     }
     const { sentBytes, inFlightBytes, atMs } = this.pings[place]!;
     this.pings.splice(0, place + 1);
+    const first = this.roundTripMs === null;
     this.answeredBytes = sentBytes;
     this.roundTripMs = nowMs - atMs;
     this.learnEmptyLink(this.roundTripMs, inFlightBytes);
     this.adapt(this.roundTripMs, inFlightBytes);
+    if (first && this.roundTripMs <= NEAR_LINK_MS) this.bytes = Math.max(this.bytes, WINDOW_NEAR_BYTES);
     return true;
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { WINDOW_FIRST_BYTES, WINDOW_FULL_BYTES, Window } from '../../src/sessions/window.ts';
+import { WINDOW_FIRST_BYTES, WINDOW_FULL_BYTES, WINDOW_NEAR_BYTES, Window } from '../../src/sessions/window.ts';
 
 const CHUNK_BYTES = 256;
 
@@ -128,6 +128,19 @@ test('the first pong of a slow link does not widen the window', () => {
   // A heartbeat alone does not change what is known of the pace.
   window.pong(window.ping(520, 1_000), 1_250);
   expect(window.transitMs(16_000)).toBe(8_000);
+});
+
+test('the first pong of a near link opens the window, a later one of a link that proved slow does not', () => {
+  const near = new Window();
+  near.pong(near.ping(100, 0), 10);
+  expect(near.bytes).toBe(WINDOW_NEAR_BYTES);
+  const slow = new Window();
+  slow.pong(slow.ping(100, 0), 11);
+  slow.pong(slow.ping(16_000, 1_000), 9_000);
+  const { bytes } = slow;
+  expect(bytes).toBeLessThan(WINDOW_FIRST_BYTES);
+  slow.pong(slow.ping(16_010, 10_000), 10_001);
+  expect(slow.bytes).toBeLessThan(3 * bytes);
 });
 
 describe('a pong', () => {
