@@ -1,5 +1,5 @@
-// Owns what a WebSocket handshake says: whether it is one (RFC 6455 section 4.2.1), which codec it asks for, and the credential
-// that it brings. The door asks. Invariant: a credential is never echoed and never taken from a URL.
+// Owns what a WebSocket handshake says: its headers, whether it is one (RFC 6455 section 4.2.1), which codec it asks for, and the
+// credential that it brings. The door asks. Invariant: a credential is never echoed and never taken from a URL.
 
 import type { Codec } from '../protocol/codec.ts';
 import { codecOf, jsonCodec } from '../protocol/codecs.ts';
@@ -10,16 +10,12 @@ const CREDENTIAL_PREFIX = 'tickwire.bearer.';
 /** 16 bytes in base64: the last character before the padding has two bits only. */
 const KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
 
-/** The headers that make a WebSocket handshake, as they came. */
-export interface Handshake {
+/** All that is asked of the headers of an upgrade, as they came. */
+export interface Opening {
   upgrade: string | undefined;
   connection: string | undefined;
   version: string | undefined;
   key: string | undefined;
-}
-
-/** All that is asked of the headers of an upgrade. */
-export interface Opening extends Handshake {
   origin: string | undefined;
   host: string | undefined;
   authorization: string | undefined;
@@ -111,8 +107,8 @@ export function bearerOf(authorization: string | undefined): string | null {
 }
 
 /** What keeps a request from opening a WebSocket: the status to refuse it with, and why; null: nothing. */
-export function handshakeFault(handshake: Handshake): { status: 400 | 426; why: string } | null {
-  const { upgrade, connection, version, key = '' } = handshake;
+export function handshakeFault(opening: Opening): { status: 400 | 426; why: string } | null {
+  const { upgrade, connection, version, key = '' } = opening;
   if (!hasToken(upgrade, 'websocket') || !hasToken(connection, 'upgrade')) {
     return { status: 426, why: 'a WebSocket is opened here: send Upgrade: websocket and Connection: Upgrade' };
   }

@@ -8,9 +8,9 @@ import { BlockList } from 'node:net';
 import type { Socket } from '../ports/socket.ts';
 import type { Codec } from '../protocol/codec.ts';
 import { fault } from '../protocol/errors.ts';
-import { addressOf, isForwarding, type Trail, whence } from './address.ts';
+import { addressOf, type Trail, whence } from './address.ts';
 import type { TlsPair } from './certificates.ts';
-import { bearerOf, type Handshake, handshakeFault, readOffer, readOpening } from './handshake.ts';
+import { bearerOf, handshakeFault, readOffer, readOpening } from './handshake.ts';
 import { isLoopback } from './trust.ts';
 
 /** Who opened a socket, as far as that is known. */
@@ -320,13 +320,10 @@ function answer(res: uWS.HttpResponse, req: uWS.HttpRequest, door: Door): void {
   });
   if (door.ended) return void res.close();
   const { options } = door;
+  const opening = readOpening(req);
   const headers = new Map<string, string>();
-  const forwarding: [string, string][] = [];
-  req.forEach((name, value) => {
-    headers.set(name, value);
-    if (isForwarding(name)) forwarding.push([name, value]);
-  });
-  const { address, forwarded, secure, proxied } = arrivalOf(res, forwarding, door);
+  req.forEach((name, value) => headers.set(name, value));
+  const { address, forwarded, secure, proxied } = arrivalOf(res, opening.forwarding, door);
   const method = req.getMethod().toUpperCase();
   const headOnly = method === 'HEAD';
   const request: HttpRequest = {
@@ -342,7 +339,7 @@ function answer(res: uWS.HttpResponse, req: uWS.HttpRequest, door: Door): void {
   };
   const isStream = request.method === 'GET' && options.streams.some(({ path }) => path === request.path);
   // Upgrades whose key is of the wrong length come here.
-  const faulty = isStream ? handshakeFault(handshakeOf(headers)) : null;
+  const faulty = isStream ? handshakeFault(opening) : null;
   const answered = faulty === null ? options.http(request) : Promise.resolve(notOpened(faulty));
   void answered.then((response) => {
     const reply = (): void => {
@@ -352,11 +349,6 @@ function answer(res: uWS.HttpResponse, req: uWS.HttpRequest, door: Door): void {
     if (proxied) setImmediate(reply);
     else reply();
   });
-}
-
-function handshakeOf(headers: ReadonlyMap<string, string>): Handshake {
-  const [upgrade, connection] = [headers.get('upgrade'), headers.get('connection')];
-  return { upgrade, connection, version: headers.get('sec-websocket-version'), key: headers.get('sec-websocket-key') };
 }
 
 /** `last`: the connection ends behind it. */

@@ -282,6 +282,7 @@ export class SendQueue {
     const queue = this.behind.inOrder();
     for (let i = 0; i < queue.length && this.free; i++) {
       if (this.bringUp(queue[i]!, nowUs, nowMs)) this.behind.again(queue, i);
+      if (this.message.length >= EARLY_BYTES) this.sendMessage(nowMs);
     }
   }
 
@@ -309,7 +310,6 @@ export class SendQueue {
       }
       if (subscription.nextChunk === 0) this.countMerged(subscription, answer);
       this.message.chunk(chunk);
-      if (this.message.length >= EARLY_BYTES) this.sendMessage(nowMs);
       this.behind.charge(subscription);
       subscription.nextChunk += 1;
       // Should the rest be abandoned, the next answer begins here.
