@@ -322,7 +322,7 @@ function answer(res: uWS.HttpResponse, req: uWS.HttpRequest, door: Door): void {
   const { options } = door;
   const opening = readOpening(req);
   const headers = new Map<string, string>();
-  req.forEach((name, value) => headers.set(name, value));
+  req.forEach((name, value) => void headers.set(name, value));
   const { address, forwarded, secure, proxied } = arrivalOf(res, opening.forwarding, door);
   const method = req.getMethod().toUpperCase();
   const headOnly = method === 'HEAD';
