@@ -16,11 +16,22 @@ const ANSWER_TIMEOUT_MS = 30_000;
 
 export const SUBJECT_CORE = 0;
 export const GENERATOR_CORE = 1;
+const FIRST = ['chrt', '--fifo', '1'] as const;
 
 /** Whether processes can be pinned to both cores. */
 export function canPin(): boolean {
   if (availableParallelism() < 2) return false;
   return [SUBJECT_CORE, GENERATOR_CORE].every((core) => spawnSync('taskset', ['-c', `${core}`, 'true']).status === 0);
+}
+
+/** Whether a process may go before all ordinary ones of its core, which takes a privilege. */
+export function canGoFirst(): boolean {
+  return spawnSync(FIRST[0], [...FIRST.slice(1), 'true']).status === 0;
+}
+
+/** What a command begins with to be run on one core (null: any), and there before all ordinary processes. */
+export function placed(core: number | null, first = false): string[] {
+  return [...(first ? FIRST : []), ...(core === null ? [] : ['taskset', '-c', `${core}`])];
 }
 
 /** Bundles children by the name of their source file. Names stay unkept and nothing is minified: as `tsc` would emit it. */
@@ -56,8 +67,7 @@ export class Child<To extends { type: string }, From extends { type: string }> {
   /** `core` null: not pinned. */
   constructor(name: string, core: number | null) {
     this.name = name;
-    const node = [process.execPath, `${BUNDLES}${name}.mjs`];
-    const [command, ...args] = core === null ? node : ['taskset', '-c', `${core}`, ...node];
+    const [command, ...args] = [...placed(core), process.execPath, `${BUNDLES}${name}.mjs`];
     // What children print goes to the error stream, so that figures stay alone on the output.
     this.process = spawn(command!, args, { stdio: ['ignore', 2, 2, 'ipc'] });
     this.process.on('message', (message) => {

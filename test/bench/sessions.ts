@@ -19,8 +19,8 @@ const USAGE = `Sessions next to raw uWebSockets.js in the same run: connecting, 
   npm run bench:sessions -- [options]
 
   --parts a,b      of ${Object.keys(PARTS).join(', ')} (all)
-  --rounds N       interleaved rounds (connect 5, storm 3, resume 100)
-  --seconds S      connect: measured window of each run (5)
+  --rounds N       interleaved rounds (connect 25, storm 3, resume 100)
+  --seconds S      connect: measured window of each run (1)
   --rate N         connect: connects a second (half of the gateway's saturation); storm: what gateways let in (5000)
   --clients N      idle: connections (as many as the descriptors allow, less 500); storm: clients (5000)
   --settle S       idle: seconds before memory is weighed (60)

@@ -3,6 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { placed } from '../children.ts';
 import { SOURCES, upgradeOf } from './link.ts';
 import type { Flooded, FloodOrder, Paced, PaceOrder, Target } from './messages.ts';
 
@@ -10,15 +11,15 @@ const SCRIPT = fileURLToPath(new URL('hasty.pl', import.meta.url));
 
 /** As fast as it goes. */
 export async function flood({ inFlight, seconds, ...target }: FloodOrder, core: number | null): Promise<Flooded> {
-  const told = await run(core, target, ['flood', inFlight, seconds]);
+  const told = await run(placed(core), target, ['flood', inFlight, seconds]);
   const { connects, seconds: wallSeconds, cpuShare } = told.figures;
   return { connects: connects!, seconds: wallSeconds!, cpuShare: cpuShare!, ...told.faults };
 }
 
-/** At so many a second, whatever happens. */
-export async function pace(order: PaceOrder, core: number | null): Promise<Paced> {
+/** At so many a second, whatever happens. `first`: what else its core does must wait, lest that be in the latencies. */
+export async function pace(order: PaceOrder, core: number | null, first = false): Promise<Paced> {
   const { connectsPerSec, warmUpSeconds, seconds, ...target } = order;
-  const told = await run(core, target, ['pace', connectsPerSec, warmUpSeconds, seconds]);
+  const told = await run(placed(core, first), target, ['pace', connectsPerSec, warmUpSeconds, seconds]);
   const { count, p50Us, p99Us, maxUs, latenessP99Us, cpuShare } = told.figures;
   const latency = { count: count!, p50Us: p50Us!, p99Us: p99Us!, maxUs: maxUs! };
   return { latency, latenessP99Us: latenessP99Us!, cpuShare: cpuShare!, ...told.faults };
@@ -29,9 +30,9 @@ interface Told {
   readonly faults: { readonly faults: number; readonly faultTexts: readonly string[] };
 }
 
-async function run(core: number | null, target: Target, [mode, ...order]: (string | number)[]): Promise<Told> {
+async function run(place: string[], target: Target, [mode, ...order]: (string | number)[]): Promise<Told> {
   const command = ['perl', SCRIPT, `${mode}`, `${target.port}`, `${SOURCES}`, ...order.map(String)];
-  const [program, ...args] = core === null ? command : ['taskset', '-c', `${core}`, ...command];
+  const [program, ...args] = [...place, ...command];
   const child = spawn(program!, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdin.end(upgradeOf(target.subprotocol, target.credential));
   let output = '';
