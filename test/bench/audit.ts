@@ -20,9 +20,14 @@ export interface AuditRules {
 export const NOTHING = -1;
 const NOT_SUBSCRIBED = -2;
 
+const BASELINE_RULES: AuditRules = { heldAtStart: 0, everyUpdate: true, repeatsAllowed: false };
+
 export const RULES: Readonly<Record<SubjectName, AuditRules>> = {
-  raw: { heldAtStart: 0, everyUpdate: true, repeatsAllowed: false },
-  'raw-pings': { heldAtStart: 0, everyUpdate: true, repeatsAllowed: false },
+  raw: BASELINE_RULES,
+  'raw-pings': BASELINE_RULES,
+  sends: BASELINE_RULES,
+  'sends-5ms': BASELINE_RULES,
+  'sends-10ms': BASELINE_RULES,
   tickwire: { heldAtStart: NOTHING, everyUpdate: false, repeatsAllowed: true },
   'tickwire-raw': { heldAtStart: NOTHING, everyUpdate: true, repeatsAllowed: true },
 };

@@ -47,7 +47,9 @@ class Generator {
     const { topics } = message.workload;
     this.connectMessage = message;
     this.audit = new Audit(message.clients, topics, RULES[message.subject]);
-    this.receiver = isBaseline(message.subject) ? new RawReceiver(this.audit) : this.tickwireReceiver(topics);
+    this.receiver = isBaseline(message.subject)
+      ? new RawReceiver(this.audit, message.subject.startsWith('sends'))
+      : this.tickwireReceiver(topics);
   }
 
   private tickwireReceiver(topics: number): TickwireReceiver {

@@ -18,6 +18,9 @@ const WARM_UP_US = 2_000_000;
 export const SERVER_OF: Readonly<Record<SubjectName, string>> = {
   raw: 'raw-server',
   'raw-pings': 'raw-server',
+  sends: 'raw-server',
+  'sends-5ms': 'raw-server',
+  'sends-10ms': 'raw-server',
   tickwire: 'tickwire-server',
   'tickwire-raw': 'tickwire-server',
 };

@@ -8,12 +8,14 @@ import type { WatchReport } from './watch.ts';
 import type { Workload } from './workloads.ts';
 
 /** `raw-pings`: the baseline, but its clients are pinged, and so answer, as often as Tickwire's. */
-export const SUBJECTS = ['raw', 'raw-pings', 'tickwire', 'tickwire-raw'] as const;
+export const USUAL_SUBJECTS = ['raw', 'raw-pings', 'tickwire', 'tickwire-raw'] as const;
+/** `sends`: the baseline's frames, joined and sent by hand, once a turn, or as many milliseconds after the last sweep. */
+export const SUBJECTS = [...USUAL_SUBJECTS, 'sends', 'sends-5ms', 'sends-10ms'] as const;
 export type SubjectName = (typeof SUBJECTS)[number];
 
 /** uWebSockets.js alone, without Tickwire's frames. */
 export function isBaseline(subject: SubjectName): boolean {
-  return subject === 'raw' || subject === 'raw-pings';
+  return !subject.startsWith('tickwire');
 }
 
 /** What a process had used up, and a subject had published, at one moment. */

@@ -1,9 +1,12 @@
-// Owns the baseline: uWebSockets.js alone, its own topics, ready bytes through `app.publish`. The orchestrator forks it.
+// Owns the baseline: uWebSockets.js alone, its own topics, ready bytes through `app.publish`; as `sends`, the same bytes by hand.
+// The orchestrator forks it.
 // Invariant: nothing is dropped in silence for back pressure before PENDING_BYTES_MAX is reached; the audit would see it.
 
 import uWS from 'uWebSockets.js';
+import type { SubjectName } from './messages.ts';
 import { Pinger } from './pinger.ts';
 import { prepareRawFrame, stampRawFrame } from './rawframe.ts';
+import { Sends } from './sends.ts';
 import { type Subject, type SubjectSetup, serveSubject } from './subject.ts';
 import type { Gauge } from './watch.ts';
 import { symbolOf, topicsOf } from './workloads.ts';
@@ -17,6 +20,7 @@ const PENDING_BYTES_MAX = 16 * 1024 * 1024;
 interface ClientData {
   client: number;
 }
+const PAUSES_MS: Partial<Record<SubjectName, number>> = { sends: 0, 'sends-5ms': 5, 'sends-10ms': 10 };
 type ClientSocket = uWS.WebSocket<ClientData>;
 
 serveSubject(async (setup) => {
@@ -59,6 +63,7 @@ class Baseline {
   private readonly app = uWS.App();
   private readonly clients = new Map<number, BaselineClient>();
   private readonly pinger: Pinger | null;
+  private readonly sends: Sends | null;
   private readonly publishedBytes: Float64Array;
   private pongs = 0;
 
@@ -66,6 +71,8 @@ class Baseline {
     this.publishedBytes = new Float64Array(setup.workload.topics);
     this.pinger = setup.subject === 'raw-pings' ? new Pinger() : null;
     this.pinger?.begin();
+    const pauseMs = PAUSES_MS[setup.subject];
+    this.sends = pauseMs === undefined ? null : new Sends(pauseMs);
     this.acceptClients();
   }
 
@@ -133,14 +140,15 @@ class Baseline {
     const { workload, seed } = this.setup;
     const number = ws.getUserData().client;
     const client = new BaselineClient(ws, topicsOf(workload, number, seed), this.publishedBytes);
-    for (const topic of client.topics) ws.subscribe(symbolOf(topic));
+    if (this.sends !== null) this.sends.add(ws, client.topics);
+    else for (const topic of client.topics) ws.subscribe(symbolOf(topic));
     this.clients.set(number, client);
     this.pinger?.add(client);
   }
 
   private publisher(): Pick<Subject, 'publish' | 'lastSeqs'> {
     const { workload, updates } = this.setup;
-    const { app, publishedBytes } = this;
+    const { app, sends, publishedBytes } = this;
     const names = Array.from({ length: workload.topics }, (_, topic) => symbolOf(topic));
     const frames = updates.map((update) => prepareRawFrame(update.topic, update.delta));
     const seqs = new Array<number>(workload.topics).fill(0);
@@ -153,7 +161,8 @@ class Baseline {
         const seq = ++seqs[topic]!;
         stampRawFrame(bytes, topic, seq, intendedUs - startUs);
         publishedBytes[topic]! += wireBytes(bytes.length);
-        app.publish(names[topic]!, bytes, true, false);
+        if (sends === null) app.publish(names[topic]!, bytes, true, false);
+        else sends.publish(topic, bytes);
       },
       lastSeqs: () => [...seqs],
     };

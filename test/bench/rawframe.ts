@@ -30,11 +30,13 @@ export function stampRawFrame(bytes: Buffer, topic: number, seq: number, sentUs:
   bytes.writeUInt32BE(checkOf(topic, seq, sentUs), CHECK_AT);
 }
 
-/** What a baseline message says; one object is used again and again. */
+/** What a frame of the baseline says; one object is used again and again. */
 export class RawFrame {
   topic = 0;
   seq = 0;
   sentUs = 0;
+  /** Of the frame read by `readFirst`: where the next one begins. */
+  end = 0;
 
   /** @returns whether the bytes are one whole, undamaged frame. */
   read(bytes: Uint8Array, start: number, end: number): boolean {
@@ -44,6 +46,13 @@ export class RawFrame {
     this.sentUs = uint32(bytes, start + SENT_AT);
     return uint32(bytes, start + CHECK_AT) === checkOf(this.topic, this.seq, this.sentUs);
   }
+
+  /** The same of the first of several frames. */
+  readFirst(bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.read(bytes, start, end)) return false;
+    this.end = afterSide(bytes, afterSide(bytes, start + LEVELS_AT));
+    return this.end <= end;
+  }
 }
 
 function uint32(bytes: Uint8Array, at: number): number {
@@ -52,6 +61,15 @@ function uint32(bytes: Uint8Array, at: number): number {
 
 function checkOf(topic: number, seq: number, sentUs: number): number {
   return (Math.imul(Math.imul(topic + 1, 0x9e3779b1) ^ seq, 0x85ebca6b) + Math.imul(sentUs, 0xc2b2ae35)) >>> 0;
+}
+
+/** Where the side ends that begins here. */
+function afterSide(bytes: Uint8Array, start: number): number {
+  const long = bytes[start] === 0xdc;
+  const elements = long ? (bytes[start + 1]! << 8) | bytes[start + 2]! : bytes[start]! & 0x0f;
+  let at = start + (long ? 3 : 1);
+  for (let left = elements; left > 0; left--) at += bytes[at]! < 0x80 ? 1 : 5;
+  return at;
 }
 
 /** Price and size of each level, in MessagePack's shortest form. */

@@ -19,12 +19,13 @@ const FIRST_STATES_BYTES_MIN = 512;
 
 export class RawReceiver implements Receiver {
   private readonly frame = new RawFrame();
-  private readonly audit: Audit;
   private startUs = Number.NaN;
 
-  constructor(audit: Audit) {
-    this.audit = audit;
-  }
+  /** `joined`: a message may hold several frames. */
+  constructor(
+    private readonly audit: Audit,
+    private readonly joined = false,
+  ) {}
 
   measure(plan: SchedulePlan): void {
     this.startUs = plan.startUs;
@@ -33,8 +34,17 @@ export class RawReceiver implements Receiver {
   receive(client: number, bytes: Uint8Array, start: number, end: number): void {
     if (end - start >= FIRST_STATES_BYTES_MIN && bytes[start] === 0) return;
     const { frame } = this;
+    if (this.joined) return this.receiveJoined(client, bytes, start, end);
     if (!frame.read(bytes, start, end)) throw new Error('a baseline message is damaged');
     this.audit.deliver(client, frame.topic, frame.seq - 1, frame.seq, this.startUs + frame.sentUs);
+  }
+
+  private receiveJoined(client: number, bytes: Uint8Array, start: number, end: number): void {
+    const { frame } = this;
+    for (let at = start; at < end; at = frame.end) {
+      if (!frame.readFirst(bytes, at, end)) throw new Error('a baseline message is damaged');
+      this.audit.deliver(client, frame.topic, frame.seq - 1, frame.seq, this.startUs + frame.sentUs);
+    }
   }
 }
 

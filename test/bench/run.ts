@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { bundleChildren, canPin } from './children.ts';
 import { GENERATOR, type Measurement, measure, SERVER_OF } from './measurement.ts';
-import { SUBJECTS, type SubjectName } from './messages.ts';
+import { SUBJECTS, type SubjectName, USUAL_SUBJECTS } from './messages.ts';
 import { positive, subjectNamed } from './options.ts';
 import { isValid, type Round, runLines, summaryLines } from './report.ts';
 import { describeWorkload, WORKLOADS, type Workload, workloadNamed } from './workloads.ts';
@@ -18,7 +18,7 @@ const USAGE = `Deliveries per server CPU second against raw uWebSockets.js, ever
   --rounds N         interleaved rounds per workload (5)
   --seconds S        measured window of each run, after 2 s of warm-up (5)
   --workloads a,b    of ${WORKLOADS.map((workload) => workload.name).join(', ')} (all)
-  --subjects a,b     of ${SUBJECTS.join(', ')} (all); ratios are to raw, else to raw-pings
+  --subjects a,b     of ${SUBJECTS.join(', ')} (all but the sends); ratios are to raw, else to raw-pings
   --clients N        (500)
   --seed N           (1)
   --json FILE        all measurements, for machines
@@ -54,7 +54,7 @@ function readOptions(): Options | null {
     clients: positive('clients', values.clients ?? '500'),
     seed: positive('seed', values.seed ?? '1'),
     workloads: values.workloads?.split(',').map(workloadNamed) ?? WORKLOADS,
-    subjects: values.subjects?.split(',').map(subjectNamed) ?? SUBJECTS,
+    subjects: values.subjects?.split(',').map(subjectNamed) ?? USUAL_SUBJECTS,
     json: values.json,
   };
 }
