@@ -18,7 +18,8 @@ import type { View } from './view.ts';
 const MOVE_ON_INTERVAL_MS = 1_000;
 /** Where more than this share of the time would be busy, flushes are held back: fewer, longer messages cost less. */
 const HOLD_ABOVE_DEMAND = 0.9;
-const HOLD_MAX_MS = 5;
+/** The oldest that an update may get by it: one that came as a flush began waits for that, then the pause, and goes out in the next. */
+const HELD_AGE_MAX_MS = 14;
 /** The time frame before each answer: array, type, 64-bit time. */
 const TIME_FRAME_BYTES = 12;
 
@@ -108,6 +109,8 @@ export class Flush implements Turn {
   private held = false;
   private turnUs = 0;
   private lastFlushMs = 0;
+  /** When it ended. */
+  private flushedMs = 0;
   /** Views whose members were not told of updates that change nothing they show, and since when: the longest resting first. */
   private readonly resting = new Map<View, number>();
   private moveOnAwaited = false;
@@ -186,11 +189,16 @@ export class Flush implements Turn {
     this.options.timers.soon(this.endTurn);
   }
 
+  /** From the end of the last flush on, for as long as that took, if nothing gets too old by it. */
   private hold(): void {
+    const { lastFlushMs } = this;
+    const pauseMs = Math.min(lastFlushMs, HELD_AGE_MAX_MS - 2 * lastFlushMs);
+    const waitMs = this.flushedMs + pauseMs - this.options.clock.nowMs();
+    if (waitMs < 1) return this.run();
     this.scheduled = false;
     this.held = true;
     this.counters.holds += 1;
-    this.options.timers.after(Math.min(this.lastFlushMs, HOLD_MAX_MS), this.runHeld);
+    this.options.timers.after(waitMs, this.runHeld);
   }
 
   private run(): void {
@@ -201,7 +209,8 @@ export class Flush implements Turn {
     this.scheduled = false;
     this.pumpWoken();
     this.counters.flushes += 1;
-    this.lastFlushMs = this.options.clock.nowMs() - beganMs;
+    this.flushedMs = this.options.clock.nowMs();
+    this.lastFlushMs = this.flushedMs - beganMs;
     this.durations.add(this.lastFlushMs / 1_000, 1);
   }
 
