@@ -71,8 +71,11 @@ export interface BusListener {
 }
 
 export interface Bus {
-  /** Sequences updates in the order given; the answers stand in the same order. */
-  publish(publications: readonly Publication[]): Promise<Published[]>;
+  /**
+   * Sequences updates in the order given; the answers stand in the same order. Within one process they are there at once, and
+   * nobody pays for a promise; `await` takes both.
+   */
+  publish(publications: readonly Publication[]): Published[] | Promise<Published[]>;
   /** Calls the listener for everything sequenced from now on. @returns the function that ends it. */
   subscribe(channel: UpdateChannel, symbol: string, listener: BusListener): () => void;
   /** Entries of the present epoch after `fromSeq`, as far as they are still held; oldest first. */

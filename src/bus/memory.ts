@@ -68,7 +68,7 @@ export class MemoryBus implements Bus {
     options.instruments.watch((event) => this.instrumentChanged(event));
   }
 
-  async publish(publications: readonly Publication[]): Promise<Published[]> {
+  publish(publications: readonly Publication[]): Published[] {
     return publications.map((publication) => this.publishOne(publication));
   }
 
@@ -131,7 +131,7 @@ export class MemoryBus implements Bus {
     const refused =
       checkUpdate(instrument, update) ?? this.leaseFault(channel, symbol, lease) ?? stateFault(known, update);
     if (refused !== null) return { refused };
-    const sequencer = this.sequencer(channel, symbol);
+    const sequencer = known ?? this.sequencer(channel, symbol);
     if (key !== undefined) {
       sequencer.keys ??= new KeyMemory();
       sequencer.keys.put(key, sequencer.seq + 1);

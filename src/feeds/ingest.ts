@@ -31,7 +31,7 @@ export interface IngestTarget {
   readonly bus: {
     publish(
       publications: readonly { symbol: string; update: Update; exchangeUs: number | null }[],
-    ): Promise<readonly Sequenced[]>;
+    ): readonly Sequenced[] | Promise<readonly Sequenced[]>;
   };
 }
 

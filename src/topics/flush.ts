@@ -7,7 +7,7 @@ import { SENT, type Socket } from '../ports/socket.ts';
 import { FrameType } from '../protocol/frames.ts';
 import { ByteWriter } from '../protocol/writer.ts';
 import { PART_BYTES_MAX } from './chunks.ts';
-import { JoinTable } from './join-table.ts';
+import { FIRST_OF_ITS_KIND, JoinTable } from './join-table.ts';
 import { Lanes, messageBytes } from './lanes.ts';
 import type { Recipient } from './recipient.ts';
 import { DELAY_BOUNDS_S, Spread, TURN_BOUNDS_S } from './spread.ts';
@@ -20,6 +20,8 @@ const MOVE_ON_INTERVAL_MS = 1_000;
 const HOLD_ABOVE_DEMAND = 0.9;
 /** The oldest that an update may get by it: one that came as a flush began waits for that, then the pause, and goes out in the next. */
 const HELD_AGE_MAX_MS = 14;
+/** At the buffer's front, messages of up to this stand that only one recipient is sent. */
+const FRONT_BYTES = 4_096;
 /** The time frame before each answer: array, type, 64-bit time. */
 const TIME_FRAME_BYTES = 12;
 
@@ -37,7 +39,7 @@ export interface FlushCounters {
   /** What flushes would have taken that holding made needless. */
   sparedMs: number;
   answers: number;
-  /** Messages built for a set of answers, and how often such a message served another recipient too. */
+  /** Messages built for a set of answers, two for a set that is due to several, and how often such a message served another recipient too. */
   joins: number;
   joinsShared: number;
   messages: number;
@@ -97,6 +99,9 @@ export class Flush implements Turn {
   private bodies: number[] = [];
   private ends: number[] = [];
   private alone: (Uint8Array | null)[] = [];
+  /** Views of the buffer's front, by length; made when they are first needed, of the buffer that `fronted` is. */
+  private readonly fronts = new Array<Uint8Array | null>(FRONT_BYTES + 1).fill(null);
+  private fronted: Uint8Array | null = null;
   /** By answer number, for the counters: lanes that it is sent to, its frames, what it merges, when its newest update was published (0: it waited). */
   private readonly receivers: number[] = [];
   private readonly frameCounts: number[] = [];
@@ -215,7 +220,7 @@ export class Flush implements Turn {
   }
 
   private encodeDue(nowMs: number): void {
-    this.writer.length = 0;
+    this.writer.length = FRONT_BYTES;
     for (let i = 0; i < this.dueViewCount; i++) {
       const view = this.dueViews[i]!;
       view.due = false;
@@ -407,30 +412,67 @@ export class Flush implements Turn {
 
   /** One message of all that is due to the lane; the same for all whose due answers are the same. */
   private joined(lane: number): Uint8Array {
-    const made = this.joins.find(lane);
-    if (made !== undefined) {
+    const { joins, writer } = this;
+    const entry = joins.enter(lane);
+    const made = entry === FIRST_OF_ITS_KIND ? null : (joins.messages[entry] as Uint8Array | null);
+    if (made !== null) {
       this.counters.joinsShared += 1;
       return made;
     }
-    const { writer, starts, bodies, ends } = this;
-    const { due, dueCounts, dueStride } = this.lanes;
-    const first = lane * dueStride;
-    const after = first + (dueCounts[lane] as number);
-    // The first answer brings its time frame, which counts for the others as well.
-    let bytes = 0;
-    for (let i = first; i < after; i++) bytes += ends[due[i]!]! - (i === first ? starts : bodies)[due[i]!]!;
+    this.counters.joins += 1;
+    const bytes = this.joinedBytes(lane);
+    // Most sets are due to one lane only: their messages stand where the next one will. What is due to a second is kept for the third.
+    if (entry === FIRST_OF_ITS_KIND && bytes <= FRONT_BYTES) {
+      this.join(lane, 0);
+      return this.front(bytes);
+    }
     writer.reserve(bytes);
     const start = writer.length;
-    for (let i = first; i < after; i++) {
+    this.join(lane, start);
+    writer.length += bytes;
+    const message = writer.bytes.subarray(start, writer.length);
+    if (entry !== FIRST_OF_ITS_KIND) joins.messages[entry] = message;
+    return message;
+  }
+
+  /** The first answer brings its time frame, which counts for the others as well. */
+  private joinedBytes(lane: number): number {
+    const { starts, bodies, ends } = this;
+    const { due, dueCounts, dueStride } = this.lanes;
+    const first = lane * dueStride;
+    let bytes = bodies[due[first]!]! - starts[due[first]!]!;
+    for (let i = first; i < first + dueCounts[lane]!; i++) bytes += ends[due[i]!]! - bodies[due[i]!]!;
+    return bytes;
+  }
+
+  /** Copies what is due to the lane to that place. */
+  private join(lane: number, start: number): void {
+    const { starts, bodies, ends } = this;
+    const { bytes } = this.writer;
+    const { due, dueCounts, dueStride } = this.lanes;
+    const first = lane * dueStride;
+    let at = start;
+    for (let i = first; i < first + dueCounts[lane]!; i++) {
       const answer = due[i] as number;
       const from = (i === first ? starts : bodies)[answer] as number;
-      writer.bytes.copyWithin(writer.length, from, ends[answer]);
-      writer.length += (ends[answer] as number) - from;
+      const end = ends[answer] as number;
+      bytes.copyWithin(at, from, end);
+      at += end - from;
     }
-    const message = writer.bytes.subarray(start, writer.length);
-    this.joins.add(lane, message);
-    this.counters.joins += 1;
-    return message;
+  }
+
+  /** The first so many bytes of the buffer. Making a view takes longer than filling it. */
+  private front(bytes: number): Uint8Array {
+    const { fronts, writer } = this;
+    if (this.fronted !== writer.bytes) {
+      this.fronted = writer.bytes;
+      fronts.fill(null);
+    }
+    const made = fronts[bytes];
+    if (made != null) return made;
+    const view = writer.bytes.subarray(0, bytes);
+    fronts[bytes] = view;
+    return view;
   }
 
   private pumpWoken(): void {

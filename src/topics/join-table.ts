@@ -1,70 +1,72 @@
 // Owns the lookup of messages by the set of answers that they join, within one turn. Called by the flush.
-// Invariant: what `find` returns was made from exactly the same answers in the same order; a hash that collides is no match.
+// Invariant: an entry stands for exactly the same answers in the same order; a hash that collides is no match.
 
 import type { Lanes } from './lanes.ts';
 
 const SLOTS = 4_096;
+/** What `enter` says of a set that was not there yet. */
+export const FIRST_OF_ITS_KIND = -1;
 
 export class JoinTable {
+  /** By entry; null until one was made that may be shared. */
+  readonly messages: (Uint8Array | null)[] = [];
   private readonly generations = new Int32Array(SLOTS);
   private readonly hashes = new Int32Array(SLOTS);
   private readonly entries = new Int32Array(SLOTS);
   private generation = 0;
-  private readonly messages: Uint8Array[] = [];
-  /** The answers of all entries in one list; `offsets[i]` is where those of entry i begin. */
-  private readonly answers: number[] = [];
-  private readonly offsets: number[] = [];
+  /** How many entries there are in this turn; lists that are refilled every turn are not emptied. */
   private used = 0;
+  /** Of all entries in one list, each behind how many they are; `offsets[i]` is where those of entry i begin. */
+  private readonly answers: number[] = [];
+  private answersUsed = 0;
+  private readonly offsets: number[] = [];
 
   constructor(private readonly lanes: Lanes) {}
 
   /** Begins a turn. */
   clear(): void {
     this.generation += 1;
-    this.messages.length = 0;
-    this.answers.length = 0;
-    this.offsets.length = 0;
     this.used = 0;
+    this.answersUsed = 0;
   }
 
-  /** The message that was made for an equal set; undefined where there is none. */
-  find(lane: number): Uint8Array | undefined {
-    const slot = this.slotOf(lane);
-    return this.generations[slot] === this.generation ? this.messages[this.entries[slot] as number] : undefined;
-  }
-
-  add(lane: number, message: Uint8Array): void {
-    // A full table only costs sharing.
-    if (this.used > SLOTS / 2) return;
-    const { due, dueCounts, dueHashes, dueStride } = this.lanes;
-    const slot = this.slotOf(lane);
-    this.used += 1;
-    this.generations[slot] = this.generation;
-    this.hashes[slot] = dueHashes[lane] as number;
-    this.entries[slot] = this.messages.length;
-    this.messages.push(message);
-    this.offsets.push(this.answers.length);
-    const first = lane * dueStride;
-    for (let i = first; i < first + dueCounts[lane]!; i++) this.answers.push(due[i] as number);
-  }
-
-  /** The slot of an equal set, or the free one where it belongs. */
-  private slotOf(lane: number): number {
+  /** @returns the entry of the lane's set where an equal one was entered before, else FIRST_OF_ITS_KIND. */
+  enter(lane: number): number {
     const hash = this.lanes.dueHashes[lane] as number;
     let slot = hash & (SLOTS - 1);
     while (this.generations[slot] === this.generation) {
-      if (this.hashes[slot] === hash && this.equal(this.entries[slot] as number, lane)) return slot;
+      const entry = this.entries[slot] as number;
+      if (this.hashes[slot] === hash && this.equal(entry, lane)) return entry;
       slot = (slot + 1) & (SLOTS - 1);
     }
-    return slot;
+    // A full table only costs sharing.
+    if (this.used <= SLOTS / 2) this.add(lane, hash, slot);
+    return FIRST_OF_ITS_KIND;
+  }
+
+  private add(lane: number, hash: number, slot: number): void {
+    const { answers } = this;
+    const { due, dueCounts, dueStride } = this.lanes;
+    const entry = this.used++;
+    this.generations[slot] = this.generation;
+    this.hashes[slot] = hash;
+    this.entries[slot] = entry;
+    this.messages[entry] = null;
+    this.offsets[entry] = this.answersUsed;
+    const first = lane * dueStride;
+    const count = dueCounts[lane] as number;
+    answers[this.answersUsed++] = count;
+    for (let i = first; i < first + count; i++) answers[this.answersUsed++] = due[i] as number;
   }
 
   private equal(entry: number, lane: number): boolean {
+    const { answers } = this;
     const { due, dueCounts, dueStride } = this.lanes;
     const offset = this.offsets[entry] as number;
-    const count = (this.offsets[entry + 1] ?? this.answers.length) - offset;
+    const count = answers[offset] as number;
     if (count !== dueCounts[lane]) return false;
-    for (let i = 0; i < count; i++) if (this.answers[offset + i] !== due[lane * dueStride + i]) return false;
+    const first = lane * dueStride;
+    for (let i = 0; i < count; i++) if (answers[offset + 1 + i] !== due[first + i]) return false;
     return true;
   }
 }

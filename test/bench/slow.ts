@@ -137,11 +137,11 @@ class Market {
     this.seqs[book] = seq;
     this.published += 1;
     this.ages.published(book, seq, performance.now());
-    void this.gateway.bus.publish([{ symbol: this.symbols[book]!, update, exchangeUs: null }]).then(([published]) => {
-      if (published === undefined || 'refused' in published || published.seq !== seq) {
-        throw new Error(`update ${seq} of ${this.symbols[book]} was refused or numbered otherwise`);
-      }
-    });
+    const answers = this.gateway.bus.publish([{ symbol: this.symbols[book]!, update, exchangeUs: null }]);
+    const published = Array.isArray(answers) ? answers[0] : undefined;
+    if (published === undefined || 'refused' in published || published.seq !== seq) {
+      throw new Error(`update ${seq} of ${this.symbols[book]} was refused or numbered otherwise`);
+    }
   }
 }
 

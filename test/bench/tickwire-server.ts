@@ -40,9 +40,8 @@ function publisherOf(gateway: Gateway, { workload, updates }: SubjectSetup): Pic
     publish: (index, exchangeUs) => {
       const { topic, delta } = updates[index]!;
       seqs[topic]! += 1;
-      void gateway.bus.publish([{ symbol: names[topic]!, update: delta, exchangeUs }]).then(([published]) => {
-        if (published === undefined || 'refused' in published) throw new Error(`${names[topic]} was refused`);
-      });
+      const answers = gateway.bus.publish([{ symbol: names[topic]!, update: delta, exchangeUs }]);
+      if (!Array.isArray(answers) || 'refused' in answers[0]!) throw new Error(`${names[topic]} was refused`);
     },
     lastSeqs: () => [...seqs],
   };

@@ -331,7 +331,7 @@ export function busContract(name: string, makeBus: () => Promise<BusUnderTest>):
 
       test.each(others)('%s, and leaves no trace', async (_, code, publication) => {
         const { bus } = await start(strict);
-        expect(await leavesNoTrace(() => bus.publish([publication]))).toEqual([code]);
+        expect(await leavesNoTrace(async () => bus.publish([publication]))).toEqual([code]);
       });
 
       test('a delta before the first snapshot', async () => {

@@ -1,6 +1,7 @@
 // Holds the way from a feed into a gateway: order, answers, counts, refusals; on the real bus and on one that takes its time.
 
 import { describe, expect, test } from 'vitest';
+import type { Bus } from '../../src/bus/bus.ts';
 import { MemoryBus } from '../../src/bus/memory.ts';
 import type { FeedEvent } from '../../src/feeds/feed.ts';
 import { Ingest, type IngestTarget, type Sequenced } from '../../src/feeds/ingest.ts';
@@ -9,7 +10,7 @@ import { Instruments } from '../../src/market/instrument.ts';
 import type { Update } from '../../src/market/update.ts';
 import { VirtualTime } from './virtual.ts';
 
-function createTarget(): { instruments: Instruments; bus: MemoryBus } {
+function createTarget(): { instruments: Instruments; bus: Bus } {
   const instruments = new Instruments();
   let epochs = 0;
   const newEpoch = (): number => ++epochs;

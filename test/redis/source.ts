@@ -138,13 +138,14 @@ export class Source {
     });
     const { symbol, firstUs } = this;
     this.unanswered += offers.length;
-    void this.bus
-      .publish(offers.map(({ update, index }) => ({ symbol, update, exchangeUs: firstUs + index })))
-      .then((answers) => {
-        this.unanswered -= offers.length;
-        for (const [i, answer] of answers.entries()) this.answered(offers[i]!, answer, performance.now() - atMs);
-        this.onAnswer();
-      });
+    const answering = this.bus.publish(
+      offers.map(({ update, index }) => ({ symbol, update, exchangeUs: firstUs + index })),
+    );
+    void Promise.resolve(answering).then((answers) => {
+      this.unanswered -= offers.length;
+      for (const [i, answer] of answers.entries()) this.answered(offers[i]!, answer, performance.now() - atMs);
+      this.onAnswer();
+    });
   }
 
   private answered(offer: Offer, answer: Published, tookMs: number): void {

@@ -88,7 +88,7 @@ export class Uplink implements Bus {
     this.leaving.clear();
   }
 
-  publish(publications: readonly Publication[]): Promise<Published[]> {
+  publish(publications: readonly Publication[]): Published[] | Promise<Published[]> {
     return this.bus.publish(publications);
   }
 
