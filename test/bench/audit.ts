@@ -29,6 +29,7 @@ export const RULES: Readonly<Record<SubjectName, AuditRules>> = {
   'sends-5ms': BASELINE_RULES,
   'sends-10ms': BASELINE_RULES,
   tickwire: { heldAtStart: NOTHING, everyUpdate: false, repeatsAllowed: true },
+  'tickwire-turns': { heldAtStart: NOTHING, everyUpdate: false, repeatsAllowed: true },
   'tickwire-raw': { heldAtStart: NOTHING, everyUpdate: true, repeatsAllowed: true },
 };
 

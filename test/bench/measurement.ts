@@ -21,6 +21,7 @@ export const SERVER_OF: Readonly<Record<SubjectName, string>> = {
   sends: 'raw-server',
   'sends-5ms': 'raw-server',
   'sends-10ms': 'raw-server',
+  'tickwire-turns': 'rota-server',
   tickwire: 'tickwire-server',
   'tickwire-raw': 'tickwire-server',
 };
@@ -50,6 +51,7 @@ export interface Measurement {
   readonly audited: AuditedMessage;
   readonly pings: PingCounts;
   readonly watched: WatchReport | null;
+  readonly lines: readonly string[];
 }
 
 /** A process that is interrupted as it starts reads its clock wrongly, for as long as it lives. */
@@ -144,5 +146,6 @@ function summarise(order: MeasurementOrder, window: ServerWindow, audited: Audit
     audited,
     pings: end.pings,
     watched: end.watched,
+    lines: end.lines,
   };
 }

@@ -48,6 +48,7 @@ function measurement(given: Given): Measurement {
       ...{ updateLatency: latency(p99Us), frameLatency: latency(p99Us), firstSecondLatency: latency(firstUs) },
       stalledReadBytes: stalled.map(([, read]) => read),
     },
+    lines: [],
     watched: {
       ...{ stalled: watched, queuedBytesMax: 20, queuedBytesTotalMax: 40, windowBytesMax: 61_440 },
       closes: stalled.length > 0 ? { silent: 1 } : {},

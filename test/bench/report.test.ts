@@ -40,6 +40,7 @@ function measurement(
       ...{ problems: problemTexts.length, problemTexts },
     },
     pings: { sent: 0, answered: 0 },
+    lines: [],
     watched: null,
   };
 }
@@ -91,6 +92,11 @@ describe('the report', () => {
       /INVALID, 1 problems\n +client 3, topic 0: updates 2 to 2 are lost/,
     );
     expect(summaryLines(rounds, ['raw']).at(-1)).toMatch(/INVALID/);
+  });
+
+  it('ends with what the subject says of itself', () => {
+    const said = { ...measurement('tickwire-turns', 1), lines: ['4 rounds', 'raw 1.000'] };
+    expect(runLines(1, 1, said).slice(1)).toEqual(['      4 rounds', '      raw 1.000']);
   });
 
   it('says when the generator was near its limit or the machine was not quiet', () => {

@@ -45,7 +45,7 @@ export function runLines(round: number, rounds: number, measurement: Measurement
     auditText(measurement),
     ...(measurement.pings.sent > 0 ? [pingText(measurement)] : []),
   ];
-  return [columns.join('  '), ...remarks(measurement).map((text) => `      ${text}`)];
+  return [columns.join('  '), ...[...remarks(measurement), ...measurement.lines].map((text) => `      ${text}`)];
 }
 
 /** What speaks against the figures of a run. */

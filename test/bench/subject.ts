@@ -43,6 +43,8 @@ export interface Subject {
   gauge(client: number, session: string | undefined): Gauge;
   /** Connections that the subject closed, by reason. */
   closes(): Readonly<Record<string, number>>;
+  /** What else there is to say when the window ends. */
+  lines?(): string[];
 }
 
 /** Runs this process as a subject. */
@@ -105,6 +107,7 @@ function runSchedule(
         latenessP99Us: schedule.lateness.percentileUs(0.99),
         pings: subject.pings(),
         watched: watch?.end() ?? null,
+        lines: subject.lines?.() ?? [],
       }),
   });
   schedule.turn();
