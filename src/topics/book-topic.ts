@@ -91,7 +91,23 @@ export class BookTopic extends StateTopic {
     const bids = strided(newest.bids, stride);
     const asks = strided(newest.asks, stride);
     const checksum = this.book.checksum(0);
-    return { type: 'book', ...this.stamp(fromSeq, 0), depth: 0, checksum, stride, bids, asks, parts: 0 };
+    const { id: topic, seq, exchangeUs, publishUs } = this;
+    // Written out, here as in all frames that are made for each update: spread, each would get a shape of its own.
+    return {
+      type: 'book',
+      topic,
+      fromSeq,
+      seq,
+      exchangeUs,
+      publishUs,
+      gatewayUs: 0,
+      depth: 0,
+      checksum,
+      stride,
+      bids,
+      asks,
+      parts: 0,
+    };
   }
 }
 

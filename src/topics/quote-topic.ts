@@ -57,7 +57,20 @@ export class QuoteTopic extends StateTopic implements BookFollower {
 
   protected override differenceFrame(fromSeq: number, _held: number, _depth: number, gatewayUs: number): QuoteFrame {
     const { bidPrice, bidSize, askPrice, askSize } = this.quote;
-    return { type: 'quote', ...this.stamp(fromSeq, gatewayUs), bidPrice, bidSize, askPrice, askSize };
+    const { id: topic, seq, exchangeUs, publishUs } = this;
+    return {
+      type: 'quote',
+      topic,
+      fromSeq,
+      seq,
+      exchangeUs,
+      publishUs,
+      gatewayUs,
+      bidPrice,
+      bidSize,
+      askPrice,
+      askSize,
+    };
   }
 
   protected override isEmpty(): boolean {

@@ -29,7 +29,8 @@ export class StatusTopic extends StateTopic {
 
   protected override differenceFrame(fromSeq: number, _held: number, _depth: number, gatewayUs: number): StatusFrame {
     const { status, reason } = this.change;
-    return { type: 'status', ...this.stamp(fromSeq, gatewayUs), status, reason };
+    const { id: topic, seq, exchangeUs, publishUs } = this;
+    return { type: 'status', topic, fromSeq, seq, exchangeUs, publishUs, gatewayUs, status, reason };
   }
 
   protected override isEmpty(): boolean {

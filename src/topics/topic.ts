@@ -10,7 +10,6 @@ import {
   type Channel,
   type ChannelFrame,
   type ResetReason,
-  type Stamp,
   type Status,
   type TopicFrame,
   topicName,
@@ -299,11 +298,6 @@ export abstract class Topic {
     this.exchangeUs = source.exchangeUs;
     this.publishUs = source.publishUs;
     this.updatedAtMs = nowMs;
-  }
-
-  protected stamp(fromSeq: number, gatewayUs: number): Stamp {
-    const { id, seq, exchangeUs, publishUs } = this;
-    return { topic: id, fromSeq, seq, exchangeUs, publishUs, gatewayUs };
   }
 
   /** Chunks under a key that holds until the next update: made once, whoever asks. */

@@ -78,7 +78,19 @@ export class TradeTopic extends Topic {
     { seq, exchangeUs, publishUs }: Pick<Entry, 'seq' | 'exchangeUs' | 'publishUs'>,
   ): TradeFrame {
     const { id, tradeKind: kind, side, price, size } = trade;
-    const stamp = { topic: this.id, fromSeq: seq - 1, seq, exchangeUs, publishUs, gatewayUs: 0 };
-    return { type: 'trade', ...stamp, id: id ?? seq, kind, side, price, size };
+    return {
+      type: 'trade',
+      topic: this.id,
+      fromSeq: seq - 1,
+      seq,
+      exchangeUs,
+      publishUs,
+      gatewayUs: 0,
+      id: id ?? seq,
+      kind,
+      side,
+      price,
+      size,
+    };
   }
 }

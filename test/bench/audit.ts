@@ -21,6 +21,8 @@ export const NOTHING = -1;
 const NOT_SUBSCRIBED = -2;
 
 const BASELINE_RULES: AuditRules = { heldAtStart: 0, everyUpdate: true, repeatsAllowed: false };
+const LIVE_RULES: AuditRules = { heldAtStart: NOTHING, everyUpdate: false, repeatsAllowed: true };
+const RAW_MODE_RULES: AuditRules = { ...LIVE_RULES, everyUpdate: true };
 
 export const RULES: Readonly<Record<SubjectName, AuditRules>> = {
   raw: BASELINE_RULES,
@@ -28,9 +30,10 @@ export const RULES: Readonly<Record<SubjectName, AuditRules>> = {
   sends: BASELINE_RULES,
   'sends-5ms': BASELINE_RULES,
   'sends-10ms': BASELINE_RULES,
-  tickwire: { heldAtStart: NOTHING, everyUpdate: false, repeatsAllowed: true },
-  'tickwire-turns': { heldAtStart: NOTHING, everyUpdate: false, repeatsAllowed: true },
-  'tickwire-raw': { heldAtStart: NOTHING, everyUpdate: true, repeatsAllowed: true },
+  tickwire: LIVE_RULES,
+  'tickwire-turns': LIVE_RULES,
+  'tickwire-raw': RAW_MODE_RULES,
+  'tickwire-raw-turns': RAW_MODE_RULES,
 };
 
 /** Problems told in words; the rest is counted. */

@@ -87,7 +87,7 @@ class Generator {
     this.clients[client] = opened;
     await opened.open;
     // Every subject's clients say something: a kernel acknowledges less once its process has answered, and the server pays.
-    const mode = subject === 'tickwire-raw' ? 'raw' : 'live';
+    const mode = subject.startsWith('tickwire-raw') ? 'raw' : 'live';
     opened.send(OPCODE.binary, subscribeRequest(1, topics.map(symbolOf), mode));
   }
 

@@ -22,6 +22,7 @@ export const SERVER_OF: Readonly<Record<SubjectName, string>> = {
   'sends-5ms': 'raw-server',
   'sends-10ms': 'raw-server',
   'tickwire-turns': 'rota-server',
+  'tickwire-raw-turns': 'rota-server',
   tickwire: 'tickwire-server',
   'tickwire-raw': 'tickwire-server',
 };
