@@ -7,7 +7,7 @@ import { SENT, type Socket } from '../ports/socket.ts';
 import { FrameType } from '../protocol/frames.ts';
 import { ByteWriter } from '../protocol/writer.ts';
 import { PART_BYTES_MAX } from './chunks.ts';
-import { FIRST_OF_ITS_KIND, JoinTable } from './join-table.ts';
+import { JoinTable, NO_ENTRY } from './join-table.ts';
 import { Lanes, messageBytes } from './lanes.ts';
 import type { Recipient } from './recipient.ts';
 import { DELAY_BOUNDS_S, Spread, TURN_BOUNDS_S } from './spread.ts';
@@ -20,7 +20,7 @@ const MOVE_ON_INTERVAL_MS = 1_000;
 const HOLD_ABOVE_DEMAND = 0.9;
 /** The oldest that an update may get by it: one that came as a flush began waits for that, then the pause, and goes out in the next. */
 const HELD_AGE_MAX_MS = 14;
-/** At the buffer's front, messages of up to this stand that only one recipient is sent. */
+/** Messages of up to this are sent from the buffer's front. */
 const FRONT_BYTES = 4_096;
 /** The time frame before each answer: array, type, 64-bit time. */
 const TIME_FRAME_BYTES = 12;
@@ -39,7 +39,7 @@ export interface FlushCounters {
   /** What flushes would have taken that holding made needless. */
   sparedMs: number;
   answers: number;
-  /** Messages built for a set of answers, two for a set that is due to several, and how often such a message served another recipient too. */
+  /** Messages built for a set of answers, and how often such a message served another recipient too. */
   joins: number;
   joinsShared: number;
   messages: number;
@@ -414,25 +414,22 @@ export class Flush implements Turn {
   private joined(lane: number): Uint8Array {
     const { joins, writer } = this;
     const entry = joins.enter(lane);
-    const made = entry === FIRST_OF_ITS_KIND ? null : (joins.messages[entry] as Uint8Array | null);
-    if (made !== null) {
+    if (entry !== NO_ENTRY && joins.ends[entry]! > 0) {
       this.counters.joinsShared += 1;
-      return made;
+      joins.messages[entry] ??= writer.bytes.subarray(joins.starts[entry], joins.ends[entry]);
+      return joins.messages[entry];
     }
-    this.counters.joins += 1;
     const bytes = this.joinedBytes(lane);
-    // Most sets are due to one lane only: their messages stand where the next one will. What is due to a second is kept for the third.
-    if (entry === FIRST_OF_ITS_KIND && bytes <= FRONT_BYTES) {
-      this.join(lane, 0);
-      return this.front(bytes);
-    }
     writer.reserve(bytes);
     const start = writer.length;
     this.join(lane, start);
     writer.length += bytes;
-    const message = writer.bytes.subarray(start, writer.length);
-    if (entry !== FIRST_OF_ITS_KIND) joins.messages[entry] = message;
-    return message;
+    if (entry !== NO_ENTRY) {
+      joins.starts[entry] = start;
+      joins.ends[entry] = writer.length;
+    }
+    this.counters.joins += 1;
+    return this.front(start, bytes);
   }
 
   /** The first answer brings its time frame, which counts for the others as well. */
@@ -461,18 +458,18 @@ export class Flush implements Turn {
     }
   }
 
-  /** The first so many bytes of the buffer. Making a view takes longer than filling it. */
-  private front(bytes: number): Uint8Array {
-    const { fronts, writer } = this;
-    if (this.fronted !== writer.bytes) {
-      this.fronted = writer.bytes;
+  /** The message that begins at `start`, at the buffer's front until the next: most are due to one lane only, and a new view takes longer than a copy. */
+  private front(start: number, bytes: number): Uint8Array {
+    const { fronts } = this;
+    const buffer = this.writer.bytes;
+    if (bytes > FRONT_BYTES) return buffer.subarray(start, start + bytes);
+    if (this.fronted !== buffer) {
+      this.fronted = buffer;
       fronts.fill(null);
     }
-    const made = fronts[bytes];
-    if (made != null) return made;
-    const view = writer.bytes.subarray(0, bytes);
-    fronts[bytes] = view;
-    return view;
+    buffer.copyWithin(0, start, start + bytes);
+    fronts[bytes] ??= buffer.subarray(0, bytes);
+    return fronts[bytes];
   }
 
   private pumpWoken(): void {

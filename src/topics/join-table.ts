@@ -4,11 +4,13 @@
 import type { Lanes } from './lanes.ts';
 
 const SLOTS = 4_096;
-/** What `enter` says of a set that was not there yet. */
-export const FIRST_OF_ITS_KIND = -1;
+/** What `enter` answers where there is no room for another set. */
+export const NO_ENTRY = -1;
 
 export class JoinTable {
-  /** By entry; null until one was made that may be shared. */
+  /** By entry: where in the flush's buffer its message begins and ends (0: it is not made yet), and the view of it, once it is shared. */
+  readonly starts: number[] = [];
+  readonly ends: number[] = [];
   readonly messages: (Uint8Array | null)[] = [];
   private readonly generations = new Int32Array(SLOTS);
   private readonly hashes = new Int32Array(SLOTS);
@@ -30,7 +32,7 @@ export class JoinTable {
     this.answersUsed = 0;
   }
 
-  /** @returns the entry of the lane's set where an equal one was entered before, else FIRST_OF_ITS_KIND. */
+  /** @returns the entry of the lane's set, which lanes with an equal one share. */
   enter(lane: number): number {
     const hash = this.lanes.dueHashes[lane] as number;
     let slot = hash & (SLOTS - 1);
@@ -40,23 +42,24 @@ export class JoinTable {
       slot = (slot + 1) & (SLOTS - 1);
     }
     // A full table only costs sharing.
-    if (this.used <= SLOTS / 2) this.add(lane, hash, slot);
-    return FIRST_OF_ITS_KIND;
+    return this.used > SLOTS / 2 ? NO_ENTRY : this.add(lane, hash, slot);
   }
 
-  private add(lane: number, hash: number, slot: number): void {
+  private add(lane: number, hash: number, slot: number): number {
     const { answers } = this;
     const { due, dueCounts, dueStride } = this.lanes;
     const entry = this.used++;
     this.generations[slot] = this.generation;
     this.hashes[slot] = hash;
     this.entries[slot] = entry;
+    this.ends[entry] = 0;
     this.messages[entry] = null;
     this.offsets[entry] = this.answersUsed;
     const first = lane * dueStride;
     const count = dueCounts[lane] as number;
     answers[this.answersUsed++] = count;
     for (let i = first; i < first + count; i++) answers[this.answersUsed++] = due[i] as number;
+    return entry;
   }
 
   private equal(entry: number, lane: number): boolean {
