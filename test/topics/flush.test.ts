@@ -113,6 +113,44 @@ describe('recipients of several answers', () => {
     }
   });
 
+  test('get what is theirs though messages are long, and all of them longer than the buffer', async () => {
+    const station = new Station();
+    const symbols = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J'];
+    for (const symbol of symbols) {
+      station.list(symbol);
+      await station.publish(symbol, SNAPSHOT);
+    }
+    // Every three of the ten, and every two.
+    const clients = symbols.flatMap((a, i) =>
+      symbols.slice(i + 1).flatMap((b, j) =>
+        ['', ...symbols.slice(i + j + 2)].map((c) => {
+          const client = station.connect();
+          const wanted = c === '' ? [a, b] : [a, b, c];
+          client.stream.subscribe('book', wanted);
+          return { client, wanted };
+        }),
+      ),
+    );
+    await station.settle();
+    const { joins } = station.flush.counters;
+    const bytesBefore = station.flush.lanes.sentBytes;
+    for (const [index, symbol] of symbols.entries()) {
+      const asks = Array.from({ length: 400 }, (_, level) => [200 + level, 70_000 + 1_000 * index + level, 0]).flat();
+      await station.publish(symbol, { kind: 'delta', bids: [], asks });
+    }
+    await station.settle();
+    expect(station.flush.counters.joins - joins).toBe(clients.length);
+    expect(station.flush.lanes.sentBytes - bytesBefore).toBeGreaterThan(1 << 20);
+    for (const { client, wanted } of clients) {
+      for (const symbol of wanted) {
+        const { book, counters } = client.held('book', symbol);
+        const worst = { price: 599, size: 70_399 + 1_000 * symbols.indexOf(symbol) };
+        expect(book!.asks[0]).toMatchObject(worst);
+        expect(counters).toMatchObject({ delivered: 1, resyncs: 0 });
+      }
+    }
+  });
+
   test('are told apart though some are due in part only', async () => {
     const station = new Station();
     for (const symbol of ['A', 'B', 'C']) {
