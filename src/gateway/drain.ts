@@ -63,8 +63,8 @@ export class Drain {
   }
 }
 
-/** Fisher and Yates: who came first is not sent away first. */
-function shuffled<T>(items: T[], random: () => number): T[] {
+/** Fisher and Yates, in place: who came first is not sent away first. */
+export function shuffled<T>(items: T[], random: () => number): T[] {
   for (let i = items.length - 1; i > 0; i--) {
     const j = Math.floor(random() * (i + 1));
     [items[i], items[j]] = [items[j]!, items[i]!];

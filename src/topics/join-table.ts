@@ -1,4 +1,4 @@
-// Owns the lookup of messages by the set of answers that they join, within one turn. Called by the flush.
+// Owns the lookup of messages by the set of answers that they join, within one turn. Called by the flush, which fills in where each stands.
 // Invariant: an entry stands for exactly the same answers in the same order; a hash that collides is no match.
 
 import type { Lanes } from './lanes.ts';

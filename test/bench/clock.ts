@@ -1,4 +1,4 @@
-// Owns the benchmark's clock: one wall time in microseconds for all of its processes on this machine.
+// Owns the benchmark's clocks: one wall time in microseconds for all of its processes on this machine, and each one's CPU time.
 // Subjects stamp intended send times with it, the generator reads arrivals from it.
 // Invariant: processes agree to within CLOCK_SKEW_MAX_US, which the orchestrator checks before every run.
 
@@ -15,4 +15,10 @@ export function nowUs(): number {
 /** Distance from the machine's monotonic clock, which all processes share; equal offsets mean equal clocks. */
 export function clockOffsetUs(): number {
   return nowUs() - Number(process.hrtime.bigint() / 1_000n);
+}
+
+/** What this process has used so far, all threads, user and system time. */
+export function cpuUs(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
 }

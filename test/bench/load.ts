@@ -5,7 +5,7 @@ import { setTimeout as sleepMs } from 'node:timers/promises';
 import { Audit, RULES } from './audit.ts';
 import { sessionOf, verifyBooks } from './books.ts';
 import { Client, type ClientShare } from './client.ts';
-import { clockOffsetUs, nowUs } from './clock.ts';
+import { clockOffsetUs, cpuUs, nowUs } from './clock.ts';
 import {
   type AuditedMessage,
   type ConnectMessage,
@@ -134,8 +134,7 @@ class Generator {
   }
 
   private usage(): Usage {
-    const { user, system } = process.cpuUsage();
-    return { atUs: nowUs(), cpuUs: user + system, readBytes: this.traffic.bytes };
+    return { atUs: nowUs(), cpuUs: cpuUs(), readBytes: this.traffic.bytes };
   }
 
   /** Of the clients that will stall, by what the gateway calls them. */

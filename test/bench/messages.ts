@@ -21,6 +21,11 @@ export const SUBJECTS = [
 ] as const;
 export type SubjectName = (typeof SUBJECTS)[number];
 
+/** It shares its CPU and its clients with others: only what it says itself means anything. */
+export function takesTurns(subject: SubjectName): boolean {
+  return subject.endsWith('-turns');
+}
+
 /** uWebSockets.js alone, without Tickwire's frames. */
 export function isBaseline(subject: SubjectName): boolean {
   return !subject.startsWith('tickwire');

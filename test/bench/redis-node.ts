@@ -1,7 +1,7 @@
 // Owns the child process of `bench:redis`: a publisher or a follower, on the bus or plain. Spoken to as redis/messages.ts says.
 // Invariant: CPU time counts from the order of a phase to its answer; a process whose channel closes exits.
 
-import { nowUs as localUs } from './clock.ts';
+import { cpuUs, nowUs as localUs } from './clock.ts';
 import { sharedClock } from './redis/clock.ts';
 import { BusFollower, BusPublisher, type FollowingEnd, type PublishingEnd } from './redis/ends.ts';
 import { Hearing } from './redis/hearing.ts';
@@ -116,11 +116,6 @@ class Listener {
 
 function sleepMs(delayMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, delayMs));
-}
-
-function cpuUs(): number {
-  const { user, system } = process.cpuUsage();
-  return user + system;
 }
 
 function tell(message: FromNode): void {

@@ -96,7 +96,11 @@ describe('the report', () => {
 
   it('ends with what the subject says of itself', () => {
     const said = { ...measurement('tickwire-turns', 1), lines: ['4 rounds', 'raw 1.000'] };
-    expect(runLines(1, 1, said).slice(1)).toEqual(['      4 rounds', '      raw 1.000']);
+    const [first, ...own] = runLines(1, 1, said);
+    expect(own).toEqual(['      4 rounds', '      raw 1.000']);
+    // Its CPU and its latencies are not its own alone.
+    expect(first).not.toMatch(/CPU|p99/);
+    expect(summaryLines([[said]], ['tickwire-turns'])).toEqual([]);
   });
 
   it('says when the generator was near its limit or the machine was not quiet', () => {

@@ -3,7 +3,7 @@
 
 import { FOREIGN_SHARE_MAX } from './machine.ts';
 import type { Measurement } from './measurement.ts';
-import { isBaseline, type SubjectName } from './messages.ts';
+import { isBaseline, type SubjectName, takesTurns } from './messages.ts';
 
 /** Above this the generator may be what limits the figures. */
 const GENERATOR_CPU_SHARE_MAX = 0.9;
@@ -32,9 +32,7 @@ export function isValid({ audited }: Measurement): boolean {
 export function runLines(round: number, rounds: number, measurement: Measurement): string[] {
   const { subject, audited, serverCpuShare, deliveriesPerSecond, deliveriesPerCpuSecond } = measurement;
   const { updateLatency, frameLatency, generatorCpuShare } = audited;
-  const columns = [
-    `  round ${round}/${rounds}`,
-    subject.padEnd(12),
+  const figures = [
     `${thousands(deliveriesPerCpuSecond).padStart(7)} k/CPU s`,
     `server ${percent(serverCpuShare).padStart(6)}`,
     `generator ${percent(generatorCpuShare).padStart(6)}`,
@@ -42,6 +40,11 @@ export function runLines(round: number, rounds: number, measurement: Measurement
     `p50 ${ms(updateLatency.p50Us).padStart(6)} p99 ${ms(updateLatency.p99Us).padStart(6)} ms`,
     `by frame ${ms(frameLatency.p50Us)} / ${ms(frameLatency.p99Us)} ms`,
     `late ${ms(measurement.latenessP50Us)} / ${ms(measurement.latenessP99Us)} ms`,
+  ];
+  const columns = [
+    `  round ${round}/${rounds}`,
+    subject.padEnd(12),
+    ...(takesTurns(subject) ? [] : figures),
     auditText(measurement),
     ...(measurement.pings.sent > 0 ? [pingText(measurement)] : []),
   ];
@@ -79,7 +82,9 @@ export function baselineOf(subjects: readonly SubjectName[]): SubjectName | unde
 /** Medians of all rounds, and each subject's ratios to the baseline where that was measured. */
 export function summaryLines(rounds: readonly Round[], subjects: readonly SubjectName[]): string[] {
   const valid = rounds.every((round) => round.every(isValid));
-  const lines = subjects.flatMap((subject) => subjectLines(rounds, subject, baselineOf(subjects)));
+  const lines = subjects
+    .filter((subject) => !takesTurns(subject))
+    .flatMap((subject) => subjectLines(rounds, subject, baselineOf(subjects)));
   if (!valid)
     lines.push('  INVALID: at least one run lost, damaged or reordered a frame; none of these figures counts');
   return lines;

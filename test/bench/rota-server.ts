@@ -9,6 +9,7 @@ import type { TopicContext } from '../../src/protocol/codec.ts';
 import { msgpackCodec } from '../../src/protocol/codecs.ts';
 import { ByteWriter } from '../../src/protocol/writer.ts';
 import { bookFrame } from '../../src/topics/book-frame.ts';
+import { cpuUs } from './clock.ts';
 import { openGateway } from './measured-gateway.ts';
 import { Rota } from './rota.ts';
 import { type Outlet, Sends } from './sends.ts';
@@ -34,10 +35,7 @@ uWS.App = (...options) => {
 serveSubject(async (setup) => {
   const measured = await openGateway(setup);
   const others = new Others(setup, measured.gateway);
-  const rota = new Rota(WAYS, BURSTS_PER_TURN, () => {
-    const { user, system } = process.cpuUsage();
-    return user + system;
-  });
+  const rota = new Rota(WAYS, BURSTS_PER_TURN, cpuUs);
   const { burstUpdates } = setup.workload;
   let way: (typeof WAYS)[number] = 'raw';
   let updates = 0;

@@ -2,6 +2,7 @@
 // rota-server.ts asks it before each burst. Invariant: every way has as many turns as every other, in random order within each
 // round, so that what the machine does to one it does to all.
 
+import { shuffled } from '../../src/gateway/drain.ts';
 import { seededRandom } from './workloads.ts';
 
 /** Rounds before these are for the compiler. */
@@ -20,7 +21,7 @@ export interface Standing {
 export class Rota<Way extends string> {
   /** By round, then by way: CPU microseconds. */
   private readonly rounds: number[][] = [];
-  private order: number[];
+  private readonly order: number[];
   private place = 0;
   private bursts = 0;
   private costs: number[];
@@ -35,7 +36,7 @@ export class Rota<Way extends string> {
     seed = 1,
   ) {
     this.random = seededRandom(seed);
-    this.order = this.shuffled();
+    this.order = shuffled([...ways.keys()], this.random);
     this.costs = ways.map(() => 0);
     this.beganUs = cpuUs();
   }
@@ -73,16 +74,7 @@ export class Rota<Way extends string> {
     if (this.place < this.ways.length) return;
     this.rounds.push(this.costs);
     this.costs = this.ways.map(() => 0);
-    this.order = this.shuffled();
+    shuffled(this.order, this.random);
     this.place = 0;
-  }
-
-  private shuffled(): number[] {
-    const order = this.ways.map((_, index) => index);
-    for (let i = order.length - 1; i > 0; i--) {
-      const other = Math.floor(this.random() * (i + 1));
-      [order[i], order[other]] = [order[other]!, order[i]!];
-    }
-    return order;
   }
 }

@@ -18,7 +18,7 @@ const USAGE = `Deliveries per server CPU second against raw uWebSockets.js, ever
   --rounds N         interleaved rounds per workload (5)
   --seconds S        measured window of each run, after 2 s of warm-up (5)
   --workloads a,b    of ${WORKLOADS.map((workload) => workload.name).join(', ')} (all)
-  --subjects a,b     of ${SUBJECTS.join(', ')} (all but the sends); ratios are to raw, else to raw-pings
+  --subjects a,b     of ${SUBJECTS.join(', ')} (all but the sends and turns); ratios are to raw, else to raw-pings
   --clients N        (500)
   --seed N           (1)
   --json FILE        all measurements, for machines

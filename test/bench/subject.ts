@@ -3,7 +3,7 @@
 // Invariant: between windowStart and windowEnd the process does nothing but the schedule, the subject's own work, and ten
 // times a second the watch where one was ordered.
 
-import { clockOffsetUs, nowUs } from './clock.ts';
+import { clockOffsetUs, cpuUs, nowUs } from './clock.ts';
 import type {
   FromSubject,
   PingCounts,
@@ -114,8 +114,7 @@ function runSchedule(
 }
 
 function sampleUsage(published: number): UsageSample {
-  const { user, system } = process.cpuUsage();
-  return { atUs: nowUs(), cpuUs: user + system, published };
+  return { atUs: nowUs(), cpuUs: cpuUs(), published };
 }
 
 function tell(message: FromSubject): void {

@@ -4,6 +4,7 @@
 import { text } from 'node:stream/consumers';
 import { getHeapSnapshot, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { cpuUs } from '../clock.ts';
 import type { ClassCount, MemoryReading } from './messages.ts';
 
 /** Weak references and what finalizers free need more than one. */
@@ -15,8 +16,7 @@ const collect = runInNewContext('gc') as () => void;
 export function memoryReading(open: Pick<MemoryReading, 'connections' | 'topics'>, clean: boolean): MemoryReading {
   for (let i = 0; clean && i < COLLECTIONS; i++) collect();
   const { rss, heapUsed, external } = process.memoryUsage();
-  const { user, system } = process.cpuUsage();
-  return { rssBytes: rss, heapUsedBytes: heapUsed, externalBytes: external, cpuUs: user + system, ...open };
+  return { rssBytes: rss, heapUsedBytes: heapUsed, externalBytes: external, cpuUs: cpuUs(), ...open };
 }
 
 /** The part of a heap snapshot that is read. */
