@@ -70,7 +70,7 @@ export class Gateway {
   readonly clients: Clients;
   private readonly access: Access;
   private readonly trust: Trust;
-  private readonly load = watchLoad(() => this.flush.counters.sparedMs);
+  private readonly load = watchLoad(() => this.flush.rounds.sparedMs);
   private readonly timers = new GatewayTimers();
   private readonly publicServer: Server;
   /** Null without TLS. */

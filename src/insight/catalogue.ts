@@ -189,13 +189,13 @@ const DELIVERY = {
   },
   tickwire_flush_holds_total: {
     type: 'counter',
-    about: 'Flushes that were put off because the process was busy.',
+    about: 'Flushes that left a part for later: the process was busy, and sent to its clients one after the other.',
     look: 'tickwire_busy_ratio.',
   },
   tickwire_publish_to_send_seconds: {
     type: 'histogram',
     about:
-      'From the bus taking the newest update of an answer until all of its flush was handed to sockets, for each subscriber that it went to. What waits on purpose is not counted: subscriptions with an interval, clients that are behind.',
+      'From the bus taking the newest update of an answer until it was handed to the last of its sockets, for each subscriber that it went to. What waits on purpose is not counted: subscriptions with an interval, clients that are behind.',
     look: 'tickwire_flush_seconds, nodejs_eventloop_lag_p99_seconds; with Redis also its canary, and the clocks of the machines.',
   },
   tickwire_merged_updates_total: {

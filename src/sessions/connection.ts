@@ -223,7 +223,7 @@ export class Connection extends Recipient implements Served {
   }
 
   override strained(result: number): void {
-    this.queue.taken(result, true);
+    this.queue.taken(result);
   }
 
   override wake(subscription: Subscription): void {

@@ -120,18 +120,18 @@ export class SendQueue {
     const nowMs = this.site.clock.nowMs();
     const block = this.flow.blockFor(0, bytes, nowMs);
     if (block !== null) {
-      this.stop(block, nowMs, false);
+      this.stop(block, nowMs);
       return false;
     }
-    if (this.flow.pingDueBefore(bytes)) this.taken(this.flow.ping(nowMs), false);
+    if (this.flow.pingDueBefore(bytes)) this.taken(this.flow.ping(nowMs));
     else this.flow.setLimit(nowMs);
     return !this.ended && this.block === null;
   }
 
-  /** What the socket answered. `delivered`: whether the answers of the flush under way have gone out. */
-  taken(result: number, delivered: boolean): void {
+  /** What the socket answered. */
+  taken(result: number): void {
     if (result === SENT || this.ended) return;
-    if (result === BACKLOGGED) return this.stop('socket', this.site.clock.nowMs(), delivered);
+    if (result === BACKLOGGED) return this.stop('socket', this.site.clock.nowMs());
     // What was dropped is lost to a client that believes itself in step: it must come back with its cursors.
     this.served.fail(CloseCode.tooSlow, 'dropped');
   }
@@ -177,7 +177,7 @@ export class SendQueue {
     if (this.free) this.pumpBehind(nowUs, nowMs);
     this.sendMessage(nowMs);
     if (this.free) this.settleAll();
-    else if (this.wanted !== null && this.block === null && !this.ended) this.stop(this.wanted, nowMs, true);
+    else if (this.wanted !== null && this.block === null && !this.ended) this.stop(this.wanted, nowMs);
     this.wanted = null;
   }
 
@@ -215,7 +215,7 @@ export class SendQueue {
       if (this.block === 'demo') this.resume(clock.nowMs());
       return;
     }
-    this.stop('demo', clock.nowMs(), true);
+    this.stop('demo', clock.nowMs());
     this.stallTimer = timers.after(forMs, () => {
       this.stallTimer = null;
       if (!this.ended && this.block === 'demo') this.resume(clock.nowMs());
@@ -224,7 +224,7 @@ export class SendQueue {
 
   /** A ping for a link that had none for long. */
   ping(nowMs: number): void {
-    if (this.block !== 'socket') this.taken(this.flow.ping(nowMs), true);
+    if (this.block !== 'socket') this.taken(this.flow.ping(nowMs));
   }
 
   /** The socket is gone. */
@@ -405,16 +405,16 @@ export class SendQueue {
     if (this.message.length === 0) return;
     this.site.counters.messages += 1;
     this.site.counters.frames += this.message.frames;
-    this.taken(this.flow.send(this.message.take(), this.served.codec.binary), true);
-    if (!this.ended && this.block !== 'socket' && this.flow.pingDue) this.taken(this.flow.ping(nowMs), true);
+    this.taken(this.flow.send(this.message.take(), this.served.codec.binary));
+    if (!this.ended && this.block !== 'socket' && this.flow.pingDue) this.taken(this.flow.ping(nowMs));
   }
 
   private blockFor(bytes: number, nowMs: number): Block | null {
     return this.flow.blockFor(this.message.length, bytes, nowMs);
   }
 
-  /** No more is sent until the block is gone. `delivered`: whether the answers of the flush under way have gone out. */
-  private stop(block: Block, nowMs: number, delivered: boolean): void {
+  /** No more is sent until the block is gone. */
+  private stop(block: Block, nowMs: number): void {
     if (this.block === null) {
       this.blockedAtMs = nowMs;
       this.site.counters.blocked[block] += 1;
@@ -423,12 +423,12 @@ export class SendQueue {
     this.lastBlock = block;
     for (const subscription of this.served.subscriptions.values()) {
       if (!subscription.inStep) continue;
-      const missed = subscription.view.leave(subscription, delivered);
+      const missed = subscription.view.leave(subscription);
       if (missed) this.behind.add(subscription);
     }
     if (block === 'window') {
       this.flow.window.fill();
-      this.taken(this.flow.ensurePing(nowMs), true);
+      this.taken(this.flow.ensurePing(nowMs));
     }
     if (block === 'budget') this.awaitBudget(nowMs);
   }

@@ -1,50 +1,51 @@
-// Owns the turn: collects the views that are due, encodes each answer once, joins what is due to each recipient into one
-// message and sends it. Called by topics (`due`), grids and sessions (`wake`). Invariant: all answers of a turn are made before
-// any byte is sent, so that a recipient that falls behind while sending holds exactly its views' `sentSeq`, or `heldSeq` where nothing was sent to it.
+// Owns the turn: collects the views that are due, encodes each answer once, sends each recipient what is due to it as one message. While
+// the process is busy it does not send to all at once but goes round them, and what is due to one waits for its turn: fewer, longer
+// messages. Called by topics (`due`), grids and sessions (`wake`). Invariant: all answers of a turn are made before any byte is sent, and an answer is
+// due to a member of its view until it is sent to it or withdrawn, so that who leaves a view holds exactly what was sent to it.
 
 import type { Clock, Timers } from '../ports/clock.ts';
 import { SENT, type Socket } from '../ports/socket.ts';
 import { FrameType } from '../protocol/frames.ts';
-import { ByteWriter } from '../protocol/writer.ts';
 import { PART_BYTES_MAX } from './chunks.ts';
-import { JoinTable, NO_ENTRY } from './join-table.ts';
 import { Lanes, messageBytes } from './lanes.ts';
+import { type JoinCounters, Outgoing, type OutgoingAnswer } from './outgoing.ts';
 import type { Recipient } from './recipient.ts';
+import { Rounds } from './rounds.ts';
 import { DELAY_BOUNDS_S, Spread, TURN_BOUNDS_S } from './spread.ts';
 import type { Turn } from './topic.ts';
 import type { View } from './view.ts';
 
 /** A cursor whose view shows nothing of what changes is moved on this often, so that it never falls past the horizon. */
 const MOVE_ON_INTERVAL_MS = 1_000;
-/** Where more than this share of the time would be busy, flushes are held back: fewer, longer messages cost less. */
-const HOLD_ABOVE_DEMAND = 0.9;
-/** The oldest that an update may get by it: one that came as a flush began waits for that, then the pause, and goes out in the next. */
-const HELD_AGE_MAX_MS = 14;
-/** Messages of up to this are sent from the buffer's front. */
-const FRONT_BYTES = 4_096;
+/** Where more than this share of the time would be busy, sending goes round: fewer, longer messages cost less. */
+const ROUNDS_ABOVE_DEMAND = 0.75;
+/** Flushes that are shorter would not get any shorter by it. */
+const ROUNDS_FROM_MS = 1;
+/** Between two steps of a round. */
+const STEP_MS = 1;
+/** No longer at a time: what comes in is not kept waiting. */
+const STEP_MS_MAX = 2;
+/** Sends between two looks at the clock. */
+const SENDS_UNTIMED = 16;
+/** Answers are made so often in a round, and no more: what a lane is due stays short, however long a round takes. */
+const ENCODES_PER_ROUND = 8;
 /** The time frame before each answer: array, type, 64-bit time. */
 const TIME_FRAME_BYTES = 12;
 
 export interface FlushOptions {
   readonly clock: Clock;
   readonly timers: Timers;
-  /** Share of time, from 0 on, that the process would have been busy of late if no flush had been held back. */
+  /** Share of time, from 0 on, that the process would have been busy of late had every turn sent all that was due. */
   readonly demand: () => number;
 }
 
 /** Plain counters; metrics read them when scraped. */
-export interface FlushCounters {
+export interface FlushCounters extends JoinCounters {
   flushes: number;
+  /** Flushes of which a part waits for its lanes' turn. */
   holds: number;
-  /** What flushes would have taken that holding made needless. */
-  sparedMs: number;
   answers: number;
-  /** Messages built for a set of answers, and how often such a message served another recipient too. */
-  joins: number;
-  joinsShared: number;
   messages: number;
-  /** Frames in the messages. */
-  frames: number;
   /** Times that an answer was sent without being encoded for it. */
   shared: number;
   /** Updates that subscribers got only as part of a later one; those that show nothing in a view are none. */
@@ -57,7 +58,6 @@ export class Flush implements Turn {
   readonly counters: FlushCounters = {
     flushes: 0,
     holds: 0,
-    sparedMs: 0,
     answers: 0,
     joins: 0,
     joinsShared: 0,
@@ -71,12 +71,14 @@ export class Flush implements Turn {
   /** Seconds that flushes took. */
   readonly durations = new Spread(TURN_BOUNDS_S);
   /**
-   * Seconds from the bus taking an answer's newest update until all of its flush was handed to sockets, for each that it was sent to.
-   * What waits on purpose is left out: views with an interval, and frames that only move a cursor on.
+   * Seconds from the bus taking an answer's newest update until it was handed to the last socket that it goes to, with all of the flush
+   * or the step that this was in; for each that it was sent to. What waits on purpose is left out: views with an interval, and frames
+   * that only move a cursor on.
    */
   readonly delays = new Spread(DELAY_BOUNDS_S);
-  private readonly writer = new ByteWriter(1 << 20);
   readonly lanes = new Lanes();
+  readonly outgoing = new Outgoing(this.lanes, this.counters);
+  readonly rounds = new Rounds();
   /** The first `dueViewCount`; lists that are refilled every turn are not emptied, which would give up their memory each time. */
   private readonly dueViews: View[] = [];
   private dueViewCount = 0;
@@ -85,53 +87,27 @@ export class Flush implements Turn {
   private wokenCount = 0;
   /** The list of the turn before, used again. */
   private pumped: (Recipient | null)[] = [];
-  /** Lanes to which something is due, the first `touchedCount`. */
+  /** Lanes to which something came to be due in this turn, the first `touchedCount`. */
   private readonly touched: number[] = [];
   private touchedCount = 0;
-  /** Views answered in this turn, by answer number, the first `answeredCount`. */
-  private readonly answered: View[] = [];
-  private answeredCount = 0;
-  private readonly joins = new JoinTable(this.lanes);
-  /** What `counters.answers` was when the turn began: answers are numbered from there. */
-  private firstAnswer = 0;
-  /** By answer number: where its time frame begins, where its frames begin and end. */
-  private starts: number[] = [];
-  private bodies: number[] = [];
-  private ends: number[] = [];
-  private alone: (Uint8Array | null)[] = [];
-  /** Views of the buffer's front, by length; made when they are first needed, of the buffer that `fronted` is. */
-  private readonly fronts = new Array<Uint8Array | null>(FRONT_BYTES + 1).fill(null);
-  private fronted: Uint8Array | null = null;
-  /** By answer number, for the counters: lanes that it is sent to, its frames, what it merges, when its newest update was published (0: it waited). */
-  private readonly receivers: number[] = [];
-  private readonly frameCounts: number[] = [];
-  private readonly mergedCounts: number[] = [];
-  private readonly publishedUs: number[] = [];
   private readonly grids = new Map<number, Set<View>>();
   /** The end of this turn is awaited. */
   private scheduled = false;
-  /** A held flush is to come. */
-  private held = false;
+  /** Sending goes round. */
+  private goesRound = false;
+  /** The next step of the round is awaited. */
+  private stepAwaited = false;
+  /** Lanes that had been passed when answers were made last. */
+  private encodedAt = 0;
   private turnUs = 0;
-  private lastFlushMs = 0;
-  /** When it ended. */
-  private flushedMs = 0;
   /** Views whose members were not told of updates that change nothing they show, and since when: the longest resting first. */
   private readonly resting = new Map<View, number>();
   private moveOnAwaited = false;
-  private readonly endTurn = (): void => {
-    // A held flush has run meanwhile.
-    if (!this.scheduled) return;
-    if (this.held) {
-      this.scheduled = false;
-      this.counters.sparedMs += this.lastFlushMs;
-    } else if (this.lastFlushMs >= 1 && this.options.demand() > HOLD_ABOVE_DEMAND) this.hold();
-    else this.run();
-  };
-  private readonly runHeld = (): void => {
-    this.held = false;
-    this.scheduled = true;
-    this.run();
+  private readonly endTurn = (): void => this.run();
+  private readonly step = (): void => {
+    this.stepAwaited = false;
+    // Otherwise the end of this turn takes it.
+    if (!this.scheduled && this.outgoing.count > 0) this.run();
   };
   private readonly moveRestingOn = (): void => {
     this.moveOnAwaited = false;
@@ -194,33 +170,54 @@ export class Flush implements Turn {
     this.options.timers.soon(this.endTurn);
   }
 
-  /** From the end of the last flush on, for as long as that took, if nothing gets too old by it. */
-  private hold(): void {
-    const { lastFlushMs } = this;
-    const pauseMs = Math.min(lastFlushMs, HELD_AGE_MAX_MS - 2 * lastFlushMs);
-    const waitMs = this.flushedMs + pauseMs - this.options.clock.nowMs();
-    if (waitMs < 1) return this.run();
-    this.scheduled = false;
-    this.held = true;
-    this.counters.holds += 1;
-    this.options.timers.after(waitMs, this.runHeld);
+  /** The lane's recipient leaves the view: what it was not sent is not due to it any more. */
+  withdraw(view: View, lane: number): number {
+    const { lanes, outgoing } = this;
+    if (lanes.dueCounts[lane] === 0) return view.sentSeq;
+    let heldSeq = view.sentSeq;
+    lanes.keep(lane, (number) => {
+      const answer = outgoing.at(number);
+      if (answer.view !== view) return true;
+      answer.receivers -= 1;
+      heldSeq = Math.min(heldSeq, answer.heldSeq);
+      return false;
+    });
+    return heldSeq;
   }
 
   private run(): void {
-    const beganMs = this.options.clock.nowMs();
-    this.turnUs = this.options.clock.nowUs();
-    this.encodeDue(beganMs);
-    this.deliver();
+    const { clock } = this.options;
+    const beganMs = clock.nowMs();
+    this.turnUs = clock.nowUs();
+    this.goesRound = this.shouldGoRound();
+    const fresh = this.outgoing.next;
+    if (!this.goesRound || this.outgoing.count === 0 || this.isEncodingDue()) this.encodeDue(beganMs);
+    if (this.goesRound) this.goRound(fresh, beganMs);
+    else this.deliver(fresh);
     this.scheduled = false;
+    // Left for later, when all that was on its way has come.
+    if (this.dueViewCount > 0 && this.outgoing.count === 0) this.schedule();
     this.pumpWoken();
     this.counters.flushes += 1;
-    this.flushedMs = this.options.clock.nowMs();
-    this.lastFlushMs = this.flushedMs - beganMs;
-    this.durations.add(this.lastFlushMs / 1_000, 1);
+    const tookMs = clock.nowMs() - beganMs;
+    if (!this.goesRound && this.outgoing.next > fresh) this.rounds.sendMs = tookMs;
+    this.durations.add(tookMs / 1_000, 1);
+  }
+
+  /** Once sending goes round, it does so for as long as sending to all each turn would take too much. */
+  private shouldGoRound(): boolean {
+    if (!this.goesRound && this.rounds.sendMs < ROUNDS_FROM_MS) return false;
+    const should = this.options.demand() > ROUNDS_ABOVE_DEMAND;
+    if (should && !this.goesRound) this.rounds.begin(this.options.clock.nowMs());
+    return should;
+  }
+
+  private isEncodingDue(): boolean {
+    return (this.rounds.passed - this.encodedAt) * ENCODES_PER_ROUND >= this.lanes.sockets.length;
   }
 
   private encodeDue(nowMs: number): void {
-    this.writer.length = FRONT_BYTES;
+    this.encodedAt = this.rounds.passed;
     for (let i = 0; i < this.dueViewCount; i++) {
       const view = this.dueViews[i]!;
       view.due = false;
@@ -230,7 +227,7 @@ export class Flush implements Turn {
   }
 
   private encode(view: View, nowMs: number): void {
-    const { writer } = this;
+    const { writer } = this.outgoing;
     const { topic } = view;
     const start = writer.length;
     if (view.codec.relativeTimes) this.writeTime();
@@ -255,16 +252,25 @@ export class Flush implements Turn {
       this.counters.scatters += 1;
       return view.scatter();
     }
+    const answer = this.outgoing.add();
+    const frames = topic.counters.frames - framesBefore;
+    answer.view = view;
+    answer.start = start;
+    answer.body = body;
+    answer.end = writer.length;
+    answer.turnUs = this.turnUs;
+    answer.heldSeq = view.sentSeq;
+    answer.frames = view.codec.relativeTimes ? frames + 1 : frames;
+    answer.merged = Math.max(0, updates - frames);
+    answer.publishedUs = waited ? 0 : topic.publishUs;
+    answer.receivers = view.lanes.length;
+    answer.passed = this.rounds.passed;
+    answer.message = null;
     view.sentSeq = topic.seq;
     view.scannedSeq = topic.seq;
     view.sentAtMs = nowMs;
     if (this.resting.size > 0) this.resting.delete(view);
-    const answer = this.number(start, body);
-    const frames = topic.counters.frames - framesBefore;
-    this.frameCounts[answer] = view.codec.relativeTimes ? frames + 1 : frames;
-    this.mergedCounts[answer] = Math.max(0, updates - frames);
-    this.publishedUs[answer] = waited ? 0 : topic.publishUs;
-    this.answered[this.answeredCount++] = view;
+    this.counters.answers += 1;
   }
 
   /** Whether the view's members must be told that they are up to date; if not yet, they are in a second at most. */
@@ -283,193 +289,154 @@ export class Flush implements Turn {
   }
 
   private writeTime(): void {
-    const { writer } = this;
+    const { writer } = this.outgoing;
     writer.reserve(TIME_FRAME_BYTES);
     writer.array(2);
     writer.integer(FrameType.time);
     writer.integer(this.turnUs);
   }
 
-  /** Registers the answer that was just written. @returns its number. */
-  private number(start: number, body: number): number {
-    const answer = this.counters.answers++ - this.firstAnswer;
-    this.starts[answer] = start;
-    this.bodies[answer] = body;
-    this.ends[answer] = this.writer.length;
-    this.alone[answer] = null;
-    return answer;
+  /** Sends all that is due now; answers from `fresh` on were made in this turn. */
+  private deliver(fresh: number): void {
+    const { outgoing } = this;
+    if (outgoing.count === 0) return;
+    if (outgoing.count === 1 && outgoing.first === fresh) this.deliverOne(outgoing.at(fresh));
+    else {
+      this.mark(fresh);
+      outgoing.beginJoins();
+      // What waited when sending went round may be due to any lane.
+      if (outgoing.first < fresh) this.sendToAll();
+      else this.sendToTouched();
+      outgoing.endJoins();
+    }
+    this.touchedCount = 0;
+    this.release(outgoing.next);
   }
 
-  private deliver(): void {
-    const count = this.answeredCount;
-    if (count === 1) this.deliverOne(this.answered[0] as View);
-    else if (count > 1) {
-      for (let answer = 0; answer < count; answer++) this.mark((this.answered[answer] as View).lanes, answer);
-      this.deliverMarked();
-    }
-    for (let answer = 0; answer < count; answer++) {
-      const view = this.answered[answer] as View;
-      view.heldSeq = view.sentSeq;
-    }
-    if (count > 0) this.tally(count);
-    this.answeredCount = 0;
-    this.firstAnswer = this.counters.answers;
+  /** Sends to the lanes that the round has come to by now. */
+  private goRound(fresh: number, nowMs: number): void {
+    const { outgoing, rounds, lanes } = this;
+    const laneCount = lanes.sockets.length;
+    rounds.want(Math.min(this.mark(fresh), laneCount));
+    this.touchedCount = 0;
+    if (outgoing.count === 0) return;
+    const dueLanes = rounds.due(nowMs, laneCount);
+    const passed = this.passLanes(dueLanes, nowMs);
+    let before = outgoing.first;
+    while (before < outgoing.next && rounds.passed - outgoing.at(before).passed >= laneCount) before += 1;
+    this.release(before);
+    if (outgoing.count === 0) return;
+    this.counters.holds += 1;
+    if (this.stepAwaited) return;
+    this.stepAwaited = true;
+    if (passed < dueLanes) this.options.timers.soon(this.step);
+    else this.options.timers.after(STEP_MS, this.step);
   }
 
-  /** Counts the turn's answers, once for all who took them. */
-  private tally(count: number): void {
-    const { counters, delays, receivers, frameCounts, mergedCounts, publishedUs } = this;
+  /** @returns how many were passed: fewer where sending to them takes long. */
+  private passLanes(dueLanes: number, nowMs: number): number {
+    const { outgoing, rounds, lanes } = this;
+    const { clock } = this.options;
+    const laneCount = lanes.sockets.length;
+    let passed = 0;
+    let sends = 0;
+    let tookMs = 0;
+    outgoing.beginJoins();
+    while (passed < dueLanes && tookMs < STEP_MS_MAX) {
+      const lane = rounds.pass(laneCount);
+      passed += 1;
+      if (lanes.dueCounts[lane] === 0) continue;
+      this.sendTo(lane);
+      sends += 1;
+      if (sends % SENDS_UNTIMED === 0) tookMs = clock.nowMs() - nowMs;
+    }
+    outgoing.endJoins();
+    rounds.went(passed, sends, clock.nowMs() - nowMs, laneCount);
+    return passed;
+  }
+
+  /** Answers before this number have come to all to whom they were due. */
+  private release(before: number): void {
+    this.tally(before);
+    this.outgoing.release(before);
+  }
+
+  /** Counts them, each once for all who took it. */
+  private tally(before: number): void {
+    const { counters, delays, outgoing } = this;
     const nowUs = this.options.clock.nowUs();
-    for (let answer = 0; answer < count; answer++) {
-      const taken = receivers[answer] as number;
-      if (taken === 0) continue;
-      counters.shared += taken - 1;
-      counters.frames += taken * frameCounts[answer]!;
-      counters.merged += taken * mergedCounts[answer]!;
-      if (publishedUs[answer]! > 0) delays.add((nowUs - publishedUs[answer]!) / 1_000_000, taken);
+    for (let number = outgoing.first; number < before; number++) {
+      const { receivers, frames, merged, publishedUs } = outgoing.at(number);
+      if (receivers === 0) continue;
+      counters.shared += receivers - 1;
+      counters.frames += receivers * frames;
+      counters.merged += receivers * merged;
+      if (publishedUs > 0) delays.add((nowUs - publishedUs) / 1_000_000, receivers);
     }
   }
 
-  /** The turn's only answer: each lane is touched once. Backwards, since one that falls behind leaves the list. */
-  private deliverOne(view: View): void {
-    const { lanes } = view;
+  /** The only answer there is: each lane is touched once. Backwards, since one that falls behind leaves the list. */
+  private deliverOne(answer: OutgoingAnswer): void {
+    const { lanes, codec } = answer.view!;
     const { sockets, sent, limits } = this.lanes;
-    const { binary } = view.codec;
-    const message = this.single(0);
+    const { binary } = codec;
+    const message = this.outgoing.single(answer);
     const bytes = messageBytes(message.length);
-    this.receivers[0] = lanes.length;
-    this.counters.messages += lanes.length;
     for (let i = lanes.length - 1; i >= 0; i--) {
       const lane = lanes[i] as number;
-      if (sent[lane]! + bytes > limits[lane]! && !this.admit(lane, bytes)) {
-        this.receivers[0]! -= 1;
-        continue;
+      if (sent[lane]! + bytes > limits[lane]!) {
+        // It may leave the view, and then must not have been sent this.
+        this.lanes.mark(lane, this.outgoing.first);
+        const admitted = (this.lanes.recipients[lane] as Recipient).admit(bytes);
+        this.lanes.clear(lane);
+        if (!admitted) continue;
       }
       sent[lane]! += bytes;
       const result = (sockets[lane] as Socket).send(message, binary, false);
       if (result !== SENT) (this.lanes.recipients[lane] as Recipient).strained(result);
     }
+    this.counters.messages += answer.receivers;
   }
 
-  private mark(lanes: readonly number[], answer: number): void {
-    this.receivers[answer] = lanes.length;
-    for (let i = 0; i < lanes.length; i++) {
-      const lane = lanes[i] as number;
-      if (this.lanes.mark(lane, answer)) this.touched[this.touchedCount++] = lane;
-    }
-  }
-
-  private deliverMarked(): void {
-    const { lanes, touched } = this;
-    const { sockets, sent, limits } = lanes;
-    const count = this.touchedCount;
-    let timesSpared = 0;
-    this.touchedCount = 0;
-    this.joins.clear();
-    for (let i = 0; i < count; i++) {
-      const lane = touched[i] as number;
-      const first = lanes.due[lane * lanes.dueStride] as number;
-      const dueCount = lanes.dueCounts[lane] as number;
-      const message = dueCount === 1 ? this.single(first) : this.joined(lane);
-      lanes.clear(lane);
-      const bytes = messageBytes(message.length);
-      if (sent[lane]! + bytes > limits[lane]! && !this.admit(lane, bytes)) {
-        this.passOver(lane, dueCount);
-        continue;
+  /** Makes the answers from `fresh` on due to the members of their views. @returns how many answers are due to how many, in sum. */
+  private mark(fresh: number): number {
+    const { lanes, outgoing } = this;
+    let marks = 0;
+    for (let number = fresh; number < outgoing.next; number++) {
+      const members = outgoing.at(number).view!.lanes;
+      marks += members.length;
+      for (let i = 0; i < members.length; i++) {
+        const lane = members[i] as number;
+        if (lanes.mark(lane, number)) this.touched[this.touchedCount++] = lane;
       }
-      sent[lane]! += bytes;
-      const { codec } = this.answered[first]!;
-      if (codec.relativeTimes) timesSpared += dueCount - 1;
-      const result = (sockets[lane] as Socket).send(message, codec.binary, false);
-      if (result !== SENT) (lanes.recipients[lane] as Recipient).strained(result);
     }
-    this.counters.messages += count;
-    // Joined, answers share one time frame.
-    this.counters.frames -= timesSpared;
+    return marks;
   }
 
-  /** What was due to the lane was not sent. */
-  private passOver(lane: number, dueCount: number): void {
-    const { due, dueStride } = this.lanes;
-    const first = lane * dueStride;
-    for (let i = first; i < first + dueCount; i++) this.receivers[due[i]!]! -= 1;
+  private sendToTouched(): void {
+    for (let i = 0; i < this.touchedCount; i++) this.sendTo(this.touched[i]!);
   }
 
-  /** The lane's limit is in the way: its recipient pings, or refuses and leaves its views. */
-  private admit(lane: number, bytes: number): boolean {
-    const admitted = (this.lanes.recipients[lane] as Recipient).admit(bytes);
-    if (!admitted) this.counters.messages -= 1;
-    return admitted;
+  private sendToAll(): void {
+    for (let lane = 0; lane < this.lanes.sockets.length; lane++) this.sendTo(lane);
   }
 
-  private single(answer: number): Uint8Array {
-    const made = this.alone[answer];
-    if (made != null) return made;
-    const message = this.writer.bytes.subarray(this.starts[answer], this.ends[answer]);
-    this.alone[answer] = message;
-    return message;
-  }
-
-  /** One message of all that is due to the lane; the same for all whose due answers are the same. */
-  private joined(lane: number): Uint8Array {
-    const { joins, writer } = this;
-    const entry = joins.enter(lane);
-    if (entry !== NO_ENTRY && joins.ends[entry]! > 0) {
-      this.counters.joinsShared += 1;
-      joins.messages[entry] ??= writer.bytes.subarray(joins.starts[entry], joins.ends[entry]);
-      return joins.messages[entry];
-    }
-    const bytes = this.joinedBytes(lane);
-    writer.reserve(bytes);
-    const start = writer.length;
-    this.join(lane, start);
-    writer.length += bytes;
-    if (entry !== NO_ENTRY) {
-      joins.starts[entry] = start;
-      joins.ends[entry] = writer.length;
-    }
-    this.counters.joins += 1;
-    return this.front(start, bytes);
-  }
-
-  /** The first answer brings its time frame, which counts for the others as well. */
-  private joinedBytes(lane: number): number {
-    const { starts, bodies, ends } = this;
-    const { due, dueCounts, dueStride } = this.lanes;
-    const first = lane * dueStride;
-    let bytes = bodies[due[first]!]! - starts[due[first]!]!;
-    for (let i = first; i < first + dueCounts[lane]!; i++) bytes += ends[due[i]!]! - bodies[due[i]!]!;
-    return bytes;
-  }
-
-  /** Copies what is due to the lane to that place. */
-  private join(lane: number, start: number): void {
-    const { starts, bodies, ends } = this;
-    const { bytes } = this.writer;
-    const { due, dueCounts, dueStride } = this.lanes;
-    const first = lane * dueStride;
-    let at = start;
-    for (let i = first; i < first + dueCounts[lane]!; i++) {
-      const answer = due[i] as number;
-      const from = (i === first ? starts : bodies)[answer] as number;
-      const end = ends[answer] as number;
-      bytes.copyWithin(at, from, end);
-      at += end - from;
-    }
-  }
-
-  /** The message that begins at `start`, at the buffer's front until the next: most are due to one lane only, and a new view takes longer than a copy. */
-  private front(start: number, bytes: number): Uint8Array {
-    const { fronts } = this;
-    const buffer = this.writer.bytes;
-    if (bytes > FRONT_BYTES) return buffer.subarray(start, start + bytes);
-    if (this.fronted !== buffer) {
-      this.fronted = buffer;
-      fronts.fill(null);
-    }
-    buffer.copyWithin(0, start, start + bytes);
-    fronts[bytes] ??= buffer.subarray(0, bytes);
-    return fronts[bytes];
+  /** Sends the lane what is due to it, or its recipient leaves its views. */
+  private sendTo(lane: number): void {
+    const { lanes, outgoing } = this;
+    const { sent, limits } = lanes;
+    const dueCount = lanes.dueCounts[lane] as number;
+    if (dueCount === 0) return;
+    const first = outgoing.at(lanes.due[lane * lanes.dueStride]!);
+    const message = dueCount === 1 ? outgoing.single(first) : outgoing.joined(lane);
+    const bytes = messageBytes(message.length);
+    const admitted = sent[lane]! + bytes <= limits[lane]! || (lanes.recipients[lane] as Recipient).admit(bytes);
+    lanes.clear(lane);
+    if (!admitted) return;
+    sent[lane]! += bytes;
+    this.counters.messages += 1;
+    const result = (lanes.sockets[lane] as Socket).send(message, first.view!.codec.binary, false);
+    if (result !== SENT) (lanes.recipients[lane] as Recipient).strained(result);
   }
 
   private pumpWoken(): void {

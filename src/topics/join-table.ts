@@ -1,4 +1,4 @@
-// Owns the lookup of messages by the set of answers that they join, within one turn. Called by the flush, which fills in where each stands.
+// Owns the lookup of messages by the set of answers that they join, within one turn. Called by the joining, which fills in where each stands.
 // Invariant: an entry stands for exactly the same answers in the same order; a hash that collides is no match.
 
 import type { Lanes } from './lanes.ts';
@@ -8,10 +8,12 @@ const SLOTS = 4_096;
 export const NO_ENTRY = -1;
 
 export class JoinTable {
-  /** By entry: where in the flush's buffer its message begins and ends (0: it is not made yet), and the view of it, once it is shared. */
+  /** By entry: where in the buffer its message begins and ends (0: it is not made yet), and the view of it, once it is shared. */
   readonly starts: number[] = [];
   readonly ends: number[] = [];
   readonly messages: (Uint8Array | null)[] = [];
+  /** By entry: how many time frames its message does without. */
+  readonly timesSpared: number[] = [];
   private readonly generations = new Int32Array(SLOTS);
   private readonly hashes = new Int32Array(SLOTS);
   private readonly entries = new Int32Array(SLOTS);

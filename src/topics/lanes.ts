@@ -1,6 +1,6 @@
 // Owns what a delivery touches of every connection, side by side in memory: a flush over hundreds of connections finds it in few
 // cache lines, where the connections' own objects would cost a miss each. Connections open a lane, views and the flush use it.
-// Invariant: `dueCounts` is 0 outside a flush; a lane that was closed drops what is sent into it until it is opened again.
+// Invariant: what is due to a lane is in the order in which it was made; a lane that was closed drops what is sent into it until it is opened again.
 
 import { DROPPED, type Socket } from '../ports/socket.ts';
 import type { Recipient } from './recipient.ts';
@@ -38,7 +38,7 @@ export class Lanes {
   sent = new Float64Array(LANES_MIN);
   /** What `sent` may come to before its recipient is asked. */
   limits = new Float64Array(LANES_MIN);
-  /** How many of the turn's answers are due to the lane. */
+  /** How many answers are due to the lane. */
   dueCounts = new Int32Array(LANES_MIN);
   /** Hash of their numbers, in order: lanes of equal sets share one message. */
   dueHashes = new Int32Array(LANES_MIN);
@@ -75,7 +75,7 @@ export class Lanes {
     this.free.push(lane);
   }
 
-  /** One more answer of this turn is due to the lane. @returns whether it is the first. */
+  /** One more answer is due to the lane. @returns whether it is the first. */
   mark(lane: number, answer: number): boolean {
     const count = this.dueCounts[lane] as number;
     if (count === this.dueStride) this.widen();
@@ -84,6 +84,14 @@ export class Lanes {
     const hash = this.dueHashes[lane] as number;
     this.dueHashes[lane] = Math.imul(hash ^ answer, 0x9e3779b1) ^ (hash >>> 15);
     return count === 0;
+  }
+
+  /** Of what is due to the lane, only what `keeps` says stays so. */
+  keep(lane: number, keeps: (answer: number) => boolean): void {
+    const first = lane * this.dueStride;
+    const due = this.due.slice(first, first + this.dueCounts[lane]!);
+    this.clear(lane);
+    for (const answer of due) if (keeps(answer)) this.mark(lane, answer);
   }
 
   /** Nothing is due to the lane any more. */

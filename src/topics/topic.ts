@@ -25,6 +25,8 @@ import { View, type ViewShape, viewKey } from './view.ts';
 export interface Turn {
   /** The view is answered in the next flush. */
   due(view: View): void;
+  /** The view's answers that are on their way to the lane are not sent to it. @returns the seq that is held there without them. */
+  withdraw(view: View, lane: number): number;
 }
 
 /** What topics may remember. */
@@ -83,7 +85,7 @@ export abstract class Topic {
     readonly id: number,
     readonly channel: Channel,
     public instrument: Instrument,
-    protected readonly turn: Turn,
+    readonly turn: Turn,
     readonly counters: AnswerCounters,
     protected readonly limits: TopicLimits = TOPIC_LIMITS,
     /** Ticks that each level of a grouped book sums up; 0: not grouped. */

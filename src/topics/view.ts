@@ -1,6 +1,6 @@
 // Owns the subscribers of a topic that are sent the same bytes: same depth, interval, mode and codec. Their cursor is one.
-// The flush advances it. Invariant: every member holds at least `sentSeq` and the view's depth; between `sentSeq` and
-// `scannedSeq` nothing that this view shows has changed.
+// The flush advances it. Invariant: every member holds at least `sentSeq` and the view's depth, once it has what is on its way to it;
+// between `sentSeq` and `scannedSeq` nothing that this view shows has changed.
 
 import type { Codec } from '../protocol/codec.ts';
 import type { Mode } from '../protocol/frames.ts';
@@ -20,8 +20,6 @@ export class View implements ViewShape {
   readonly mode: Mode;
   readonly codec: Codec;
   sentSeq: number;
-  /** What `sentSeq` was before the flush under way answered; outside of a flush the same. */
-  heldSeq: number;
   scannedSeq: number;
   /** How many updates the topic had when the members were last sent them, or shown to miss nothing by them. */
   shownUpdates: number;
@@ -44,7 +42,6 @@ export class View implements ViewShape {
     this.mode = shape.mode;
     this.codec = shape.codec;
     this.sentSeq = topic.seq;
-    this.heldSeq = topic.seq;
     this.scannedSeq = topic.seq;
     this.shownUpdates = topic.updates;
   }
@@ -59,7 +56,6 @@ export class View implements ViewShape {
     if (this.members.length === 0) {
       // Without members the cursor rested; the first one brings it along. That of a derived quote may be ahead of the topic.
       this.sentSeq = Math.min(subscription.seq, this.topic.seq);
-      this.heldSeq = this.sentSeq;
       this.scannedSeq = this.sentSeq;
       this.shownUpdates = Math.max(0, this.topic.updates - (this.topic.seq - this.sentSeq));
     }
@@ -68,11 +64,8 @@ export class View implements ViewShape {
     this.lanes.push(subscription.recipient.lane);
   }
 
-  /**
-   * Takes a member out; its own cursor goes on from the view's. `delivered` false: it was not sent the answer of the flush under
-   * way. @returns whether there was one.
-   */
-  leave(subscription: Subscription, delivered = true): boolean {
+  /** Takes a member out; its own cursor goes on from what it was sent. @returns whether something was still on its way to it, which it does not get. */
+  leave(subscription: Subscription): boolean {
     const { members, lanes } = this;
     const last = members.length - 1;
     const moved = members[last]!;
@@ -82,10 +75,10 @@ export class View implements ViewShape {
     members.pop();
     lanes.pop();
     subscription.place = -1;
-    const missed = !delivered && this.heldSeq < this.sentSeq;
-    subscription.seq = Math.max(subscription.seq, missed ? this.heldSeq : this.sentSeq);
+    const heldSeq = this.topic.turn.withdraw(this, subscription.recipient.lane);
+    subscription.seq = Math.max(subscription.seq, heldSeq);
     subscription.depth = this.depth;
-    return missed;
+    return heldSeq < this.sentSeq;
   }
 
   /** Takes all members out, and wakes them: each is answered by itself. */

@@ -8,19 +8,21 @@ import { build, type Plugin } from 'esbuild';
 /** By file from the root of the repository: exact text, and how often it occurs. */
 export const COUNTING: Readonly<Record<string, readonly (readonly [text: string, times: number])[]>> = {
   'src/topics/flush.ts': [
-    ['    this.durations.add(this.lastFlushMs / 1_000, 1);\n', 1],
-    ['    if (count > 0) this.tally(count);\n', 1],
-    ['    this.receivers[0] = lanes.length;\n', 1],
-    ['    this.receivers[answer] = lanes.length;\n', 1],
-    ['    this.frameCounts[answer] = view.codec.relativeTimes ? frames + 1 : frames;\n', 1],
-    ['    this.mergedCounts[answer] = Math.max(0, updates - frames);\n', 1],
-    ['    this.publishedUs[answer] = waited ? 0 : topic.publishUs;\n', 1],
+    ['    this.durations.add(tookMs / 1_000, 1);\n', 1],
+    ['    this.tally(before);\n', 1],
+    ['    answer.frames = view.codec.relativeTimes ? frames + 1 : frames;\n', 1],
+    ['    answer.merged = Math.max(0, updates - frames);\n', 1],
+    ['    answer.publishedUs = waited ? 0 : topic.publishUs;\n', 1],
+    ['    answer.receivers = view.lanes.length;\n', 1],
     ['    view.shownUpdates = topic.updates;\n', 1],
-    ['      if (codec.relativeTimes) timesSpared += dueCount - 1;\n', 1],
-    ['    this.counters.frames -= timesSpared;\n', 1],
-    ['    this.counters.messages += lanes.length;\n', 1],
-    ['    this.counters.messages += count;\n', 1],
+    ['    this.counters.answers += 1;\n', 1],
+    ['    this.counters.messages += answer.receivers;\n', 1],
+    ['    this.counters.messages += 1;\n', 1],
     ['    this.counters.flushes += 1;\n', 1],
+  ],
+  'src/topics/outgoing.ts': [
+    ['      this.counters.frames -= table.timesSpared[entry]!;\n', 1],
+    ['    this.counters.frames -= timesSpared;\n', 1],
   ],
   'src/topics/topic.ts': [
     ['    this.updates += 1;\n', 1],

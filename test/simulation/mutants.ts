@@ -77,8 +77,26 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a cursor moved though the flush was not let through',
     file: 'src/topics/view.ts',
-    from: 'missed ? this.heldSeq : this.sentSeq',
+    from: 'Math.max(subscription.seq, heldSeq)',
     to: 'this.sentSeq',
+  },
+  {
+    name: 'an answer released before it came to all',
+    file: 'src/topics/flush.ts',
+    from: 'outgoing.at(before).passed >= laneCount',
+    to: 'outgoing.at(before).passed >= laneCount - 1',
+  },
+  {
+    name: 'an answer that goes out though its view was left',
+    file: 'src/topics/flush.ts',
+    from: 'if (answer.view !== view) return true;',
+    to: 'if (answer.view !== view || answer.view === view) return true;',
+  },
+  {
+    name: 'one time frame for answers of several turns',
+    file: 'src/topics/outgoing.ts',
+    from: 'const timed = answer.turnUs === turnUs;',
+    to: 'const timed = i > first;',
   },
   {
     name: 'a message applied twice',

@@ -375,8 +375,7 @@ class Simulation {
     for (const node of this.nodes) {
       if (node.mistakes.length > 0) throw node.mistakes[0];
       for (const connection of node.connections) {
-        if (node.flush.lanes.dueCounts[connection.lane] !== 0)
-          throw new Error(`connection ${connection.id} has answers due between turns`);
+        checkDue(node, connection);
         if (connection.queuedBytes > this.limits.controlBytesMax + QUEUED_BYTES_MAX) {
           throw new Error(`connection ${connection.id} queues ${connection.queuedBytes} bytes`);
         }
@@ -454,6 +453,21 @@ class Simulation {
     const timers = this.nodes.length * NODE_TIMERS;
     if (this.kernel.pending !== timers) throw new Error(`${this.kernel.pending} timers are left, not ${timers}`);
     this.checkBounds();
+  }
+}
+
+/** What is due to a lane is on its way, in order, and of views that its connection is a member of. */
+function checkDue({ flush: { lanes, outgoing } }: SimulatedNode, { id, lane, subscriptions }: Connection): void {
+  let last = outgoing.first - 1;
+  for (let i = 0; i < lanes.dueCounts[lane]!; i++) {
+    const number = lanes.due[lane * lanes.dueStride + i]!;
+    if (number <= last || number >= outgoing.next) throw new Error(`connection ${id} is due an answer that is gone`);
+    last = number;
+    const { view } = outgoing.at(number);
+    const member = [...subscriptions.values()].some(
+      (subscription) => subscription.inStep && subscription.view === view,
+    );
+    if (!member) throw new Error(`connection ${id} is due an answer of a view that it has left`);
   }
 }
 
