@@ -30,6 +30,8 @@ export const RULES: Readonly<Record<SubjectName, AuditRules>> = {
   sends: BASELINE_RULES,
   'sends-5ms': BASELINE_RULES,
   'sends-10ms': BASELINE_RULES,
+  'sends-rounds': BASELINE_RULES,
+  'sends-least': BASELINE_RULES,
   tickwire: LIVE_RULES,
   'tickwire-turns': LIVE_RULES,
   'tickwire-raw': RAW_MODE_RULES,

@@ -21,6 +21,8 @@ export const SERVER_OF: Readonly<Record<SubjectName, string>> = {
   sends: 'raw-server',
   'sends-5ms': 'raw-server',
   'sends-10ms': 'raw-server',
+  'sends-rounds': 'raw-server',
+  'sends-least': 'raw-server',
   'tickwire-turns': 'rota-server',
   'tickwire-raw-turns': 'rota-server',
   tickwire: 'tickwire-server',

@@ -9,13 +9,16 @@ import type { Workload } from './workloads.ts';
 
 /** `raw-pings`: the baseline, but its clients are pinged, and so answer, as often as Tickwire's. */
 export const USUAL_SUBJECTS = ['raw', 'raw-pings', 'tickwire', 'tickwire-raw'] as const;
-/** `sends`: the baseline's frames, joined and sent by hand, once a turn, or as many milliseconds after the last sweep. */
+/** `sends`: the baseline's frames, joined and sent by hand, once a turn, as many milliseconds after the last sweep, or in rounds. */
+/** `sends-least`: the same, with one book and one encoding for each update. */
 /** `-turns`: the gateway, taking turns in one process with what it is compared to, which tells machines apart from code. */
 export const SUBJECTS = [
   ...USUAL_SUBJECTS,
   'sends',
   'sends-5ms',
   'sends-10ms',
+  'sends-rounds',
+  'sends-least',
   'tickwire-turns',
   'tickwire-raw-turns',
 ] as const;

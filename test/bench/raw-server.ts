@@ -3,10 +3,11 @@
 // Invariant: nothing is dropped in silence for back pressure before PENDING_BYTES_MAX is reached; the audit would see it.
 
 import uWS from 'uWebSockets.js';
+import { Least } from './least.ts';
 import type { SubjectName } from './messages.ts';
 import { Pinger } from './pinger.ts';
 import { prepareRawFrame, stampRawFrame } from './rawframe.ts';
-import { Sends } from './sends.ts';
+import { Sends, type SendsPace } from './sends.ts';
 import { type Subject, type SubjectSetup, serveSubject } from './subject.ts';
 import type { Gauge } from './watch.ts';
 import { symbolOf, topicsOf } from './workloads.ts';
@@ -20,7 +21,13 @@ const PENDING_BYTES_MAX = 16 * 1024 * 1024;
 interface ClientData {
   client: number;
 }
-const PAUSES_MS: Partial<Record<SubjectName, number>> = { sends: 0, 'sends-5ms': 5, 'sends-10ms': 10 };
+const PACES: Partial<Record<SubjectName, SendsPace>> = {
+  sends: 0,
+  'sends-5ms': 5,
+  'sends-10ms': 10,
+  'sends-rounds': 'rounds',
+  'sends-least': 0,
+};
 type ClientSocket = uWS.WebSocket<ClientData>;
 
 serveSubject(async (setup) => {
@@ -71,8 +78,8 @@ class Baseline {
     this.publishedBytes = new Float64Array(setup.workload.topics);
     this.pinger = setup.subject === 'raw-pings' ? new Pinger() : null;
     this.pinger?.begin();
-    const pauseMs = PAUSES_MS[setup.subject];
-    this.sends = pauseMs === undefined ? null : new Sends(pauseMs);
+    const pace = PACES[setup.subject];
+    this.sends = pace === undefined ? null : new Sends(pace);
     this.acceptClients();
   }
 
@@ -147,9 +154,10 @@ class Baseline {
   }
 
   private publisher(): Pick<Subject, 'publish' | 'lastSeqs'> {
-    const { workload, updates } = this.setup;
+    const { workload, updates, subject } = this.setup;
     const { app, sends, publishedBytes } = this;
     const names = Array.from({ length: workload.topics }, (_, topic) => symbolOf(topic));
+    const least = subject === 'sends-least' ? new Least(names) : null;
     const frames = updates.map((update) => prepareRawFrame(update.topic, update.delta));
     const seqs = new Array<number>(workload.topics).fill(0);
     let startUs: number | undefined;
@@ -157,6 +165,7 @@ class Baseline {
       publish: (index, intendedUs) => {
         startUs ??= intendedUs;
         const topic = updates[index]!.topic;
+        least?.take(updates[index]!, intendedUs);
         const bytes = frames[index]!;
         const seq = ++seqs[topic]!;
         stampRawFrame(bytes, topic, seq, intendedUs - startUs);

@@ -4,17 +4,15 @@
 
 import uWS from 'uWebSockets.js';
 import type { Gateway } from '../../src/gateway/gateway.ts';
-import { Book } from '../../src/market/book.ts';
-import type { TopicContext } from '../../src/protocol/codec.ts';
 import { msgpackCodec } from '../../src/protocol/codecs.ts';
 import { ByteWriter } from '../../src/protocol/writer.ts';
-import { bookFrame } from '../../src/topics/book-frame.ts';
 import { cpuUs } from './clock.ts';
+import { Least } from './least.ts';
 import { openGateway } from './measured-gateway.ts';
 import { Rota } from './rota.ts';
 import { type Outlet, Sends } from './sends.ts';
 import { type Subject, type SubjectSetup, serveSubject } from './subject.ts';
-import { firstBook, type PreparedUpdate } from './updates.ts';
+import type { PreparedUpdate } from './updates.ts';
 import { symbolOf } from './workloads.ts';
 
 const WAYS = ['raw', 'sends', 'least', 'tickwire'] as const;
@@ -63,12 +61,8 @@ class Others {
   private readonly app = publicApp!;
   private readonly sweeps = new Sends(0);
   private readonly names: readonly string[];
-  private readonly books: Book[];
-  private readonly contexts: TopicContext[];
-  private readonly writer = new ByteWriter(1 << 16);
+  private readonly work: Least;
   private readonly ready: Uint8Array;
-  private readonly source = { id: 0, seq: 0, exchangeUs: 0, publishUs: 0, stride: 2 };
-  private readonly seqs: number[];
   private joined = false;
 
   constructor(
@@ -76,14 +70,7 @@ class Others {
     private readonly gateway: Gateway,
   ) {
     this.names = Array.from({ length: workload.topics }, (_, topic) => symbolOf(topic));
-    this.contexts = this.names.map((symbol) => ({ channel: 'book', symbol, priceScale: 2, sizeScale: 4, stride: 2 }));
-    this.books = this.names.map((_, topic) => {
-      const { bids, asks } = firstBook(topic);
-      const book = new Book();
-      book.applySnapshot(bids, asks, 1);
-      return book;
-    });
-    this.seqs = this.names.map(() => 1);
+    this.work = new Least(this.names);
     const writer = new ByteWriter();
     for (let i = 0; i < READY_TIMES; i++) msgpackCodec.encode(writer, { type: 'time', timeUs: Date.now() * 1_000 });
     this.ready = writer.copy();
@@ -101,20 +88,8 @@ class Others {
     this.sweeps.publish(topic, this.ready);
   }
 
-  /** What no gateway can do without: the book takes the update in, and tells what it changed. Nothing is checked. */
   least(update: PreparedUpdate, intendedUs: number): void {
-    const { topic, delta } = update;
-    const { source, writer } = this;
-    const book = this.books[topic]!;
-    const seq = ++this.seqs[topic]!;
-    book.applyDelta(delta.bids, delta.asks, seq);
-    source.id = topic;
-    source.seq = seq;
-    source.exchangeUs = intendedUs;
-    source.publishUs = intendedUs;
-    writer.length = 0;
-    msgpackCodec.encode(writer, { type: 'time', timeUs: intendedUs });
-    msgpackCodec.encode(writer, bookFrame(source, book, seq - 1, 0, 0, intendedUs), this.contexts[topic]);
+    this.work.take(update, intendedUs);
     this.send(update);
   }
 

@@ -41,9 +41,9 @@ function seqsIn(message: Uint8Array): number[] {
   return seqs;
 }
 
-describe.each([0, 5])('sends by hand, with a pause of %d ms', (pauseMs) => {
+describe.each([0, 5, 'rounds'] as const)('sends by hand, paced by %s', (pace) => {
   it('join what a client follows into one message, in order, sweep after sweep', async () => {
-    const sends = new Sends(pauseMs);
+    const sends = new Sends(pace);
     const [both, one] = [new Kept(), new Kept()];
     sends.add(both, [1, 2]);
     sends.add(one, [2]);
