@@ -1,5 +1,5 @@
-// Owns the measure of how busy this process is, and how busy it would be without what holding flushes back spares it, which
-// decides whether they are held. Called by the flush, cheaply.
+// Owns the measure of how busy this process is, and how busy it would be if every turn sent all that was due, which decides
+// whether the flush goes round its clients instead. Called by the flush, cheaply.
 // Invariant: the answer is at most SAMPLE_INTERVAL_MS old while the event loop turns.
 
 import { performance } from 'node:perf_hooks';

@@ -37,7 +37,7 @@ const PROCESS = {
   tickwire_busy_ratio: {
     type: 'gauge',
     about: 'Share of the last tenth of a second that the event loop was not idle.',
-    look: 'Above 0.9 flushes are held back: spread clients over more gateways.',
+    look: 'Above 0.75 clients are sent to in rounds, each within 10 ms; near 1, spread them over more gateways.',
   },
   tickwire_log_lines_total: {
     type: 'counter',
@@ -202,7 +202,7 @@ const DELIVERY = {
     type: 'counter',
     about:
       'Updates that clients got only as part of a later one, for each client; those that show nothing in what it asked for are not counted.',
-    look: 'High: slow clients (paces, blocks), intervals, or flushes that are held back.',
+    look: 'High: slow clients (paces, blocks), intervals, or a busy process that goes round its clients.',
   },
   tickwire_snapshots_total: {
     type: 'counter',
