@@ -69,6 +69,13 @@ export class SendQueue {
   /** What the pump under way found that it must wait for. */
   private wanted: Block | null = null;
   private ended = true;
+  private readonly leaveViews = (): void => {
+    for (const subscription of this.served.subscriptions.values()) {
+      if (!subscription.inStep) continue;
+      const missed = subscription.view.leave(subscription);
+      if (missed) this.behind.add(subscription);
+    }
+  };
 
   constructor(
     private readonly site: SendQueueSite,
@@ -421,11 +428,7 @@ export class SendQueue {
     }
     this.block = block;
     this.lastBlock = block;
-    for (const subscription of this.served.subscriptions.values()) {
-      if (!subscription.inStep) continue;
-      const missed = subscription.view.leave(subscription);
-      if (missed) this.behind.add(subscription);
-    }
+    this.site.flush.withdrawAll(this.served.lane, this.leaveViews);
     if (block === 'window') {
       this.flow.window.fill();
       this.taken(this.flow.ensurePing(nowMs));

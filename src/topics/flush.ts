@@ -21,6 +21,9 @@ const MOVE_ON_INTERVAL_MS = 1_000;
 const ROUNDS_ABOVE_DEMAND = 0.75;
 /** Flushes that are shorter would not get any shorter by it. */
 const ROUNDS_FROM_MS = 1;
+/** Nor those whose messages are longer, on average; rounds make them longer, and are left where they get as long as the second number. */
+const ROUNDS_MESSAGE_BYTES_MAX = 4_096;
+const ROUNDS_OVER_MESSAGE_BYTES = 12_288;
 /** Between two steps of a round. */
 const STEP_MS = 1;
 /** No longer at a time: what comes in is not kept waiting. */
@@ -99,6 +102,10 @@ export class Flush implements Turn {
   private stepAwaited = false;
   /** Lanes that had been passed when answers were made last. */
   private encodedAt = 0;
+  /** Messages that were handed to sockets, their bytes, and how long they were on average in the last flush that had any. */
+  private handed = 0;
+  private handedBytes = 0;
+  private usualBytes = 0;
   private turnUs = 0;
   /** Views whose members were not told of updates that change nothing they show, and since when: the longest resting first. */
   private readonly resting = new Map<View, number>();
@@ -173,16 +180,38 @@ export class Flush implements Turn {
   /** The lane's recipient leaves the view: what it was not sent is not due to it any more. */
   withdraw(view: View, lane: number): number {
     const { lanes, outgoing } = this;
-    if (lanes.dueCounts[lane] === 0) return view.sentSeq;
+    const count = lanes.dueCounts[lane] as number;
     let heldSeq = view.sentSeq;
-    lanes.keep(lane, (number) => {
+    if (count === 0) return heldSeq;
+    const first = lane * lanes.dueStride;
+    lanes.clear(lane);
+    for (let i = first; i < first + count; i++) {
+      const number = lanes.due[i] as number;
       const answer = outgoing.at(number);
-      if (answer.view !== view) return true;
+      if (answer.view !== view) {
+        // To where it was or before that.
+        lanes.mark(lane, number);
+        continue;
+      }
       answer.receivers -= 1;
       heldSeq = Math.min(heldSeq, answer.heldSeq);
-      return false;
-    });
+    }
     return heldSeq;
+  }
+
+  /** The same for all views of the lane's recipient, which leaves them in `leave`: each answer is looked at once, not once for each view. */
+  withdrawAll(lane: number, leave: () => void): void {
+    const { lanes, outgoing } = this;
+    const first = lane * lanes.dueStride;
+    const end = first + lanes.dueCounts[lane]!;
+    lanes.clear(lane);
+    for (let i = end - 1; i >= first; i--) {
+      const answer = outgoing.at(lanes.due[i]!);
+      answer.receivers -= 1;
+      answer.view!.heldSeq = answer.heldSeq;
+    }
+    leave();
+    for (let i = first; i < end; i++) outgoing.at(lanes.due[i]!).view!.heldSeq = null;
   }
 
   private run(): void {
@@ -191,6 +220,8 @@ export class Flush implements Turn {
     this.turnUs = clock.nowUs();
     this.goesRound = this.shouldGoRound();
     const fresh = this.outgoing.next;
+    this.handed = 0;
+    this.handedBytes = 0;
     if (!this.goesRound || this.outgoing.count === 0 || this.isEncodingDue()) this.encodeDue(beganMs);
     if (this.goesRound) this.goRound(fresh, beganMs);
     else this.deliver(fresh);
@@ -201,12 +232,14 @@ export class Flush implements Turn {
     this.counters.flushes += 1;
     const tookMs = clock.nowMs() - beganMs;
     if (!this.goesRound && this.outgoing.next > fresh) this.rounds.sendMs = tookMs;
+    if (this.handed > 0) this.usualBytes = this.handedBytes / this.handed;
     this.durations.add(tookMs / 1_000, 1);
   }
 
   /** Once sending goes round, it does so for as long as sending to all each turn would take too much. */
   private shouldGoRound(): boolean {
     if (!this.goesRound && this.rounds.sendMs < ROUNDS_FROM_MS) return false;
+    if (this.usualBytes > (this.goesRound ? ROUNDS_OVER_MESSAGE_BYTES : ROUNDS_MESSAGE_BYTES_MAX)) return false;
     const should = this.options.demand() > ROUNDS_ABOVE_DEMAND;
     if (should && !this.goesRound) this.rounds.begin(this.options.clock.nowMs());
     return should;
@@ -382,6 +415,8 @@ export class Flush implements Turn {
     const { binary } = codec;
     const message = this.outgoing.single(answer);
     const bytes = messageBytes(message.length);
+    this.handed = lanes.length;
+    this.handedBytes = lanes.length * bytes;
     for (let i = lanes.length - 1; i >= 0; i--) {
       const lane = lanes[i] as number;
       if (sent[lane]! + bytes > limits[lane]!) {
@@ -434,6 +469,8 @@ export class Flush implements Turn {
     lanes.clear(lane);
     if (!admitted) return;
     sent[lane]! += bytes;
+    this.handed += 1;
+    this.handedBytes += bytes;
     this.counters.messages += 1;
     const result = (lanes.sockets[lane] as Socket).send(message, first.view!.codec.binary, false);
     if (result !== SENT) (lanes.recipients[lane] as Recipient).strained(result);

@@ -86,15 +86,7 @@ export class Lanes {
     return count === 0;
   }
 
-  /** Of what is due to the lane, only what `keeps` says stays so. */
-  keep(lane: number, keeps: (answer: number) => boolean): void {
-    const first = lane * this.dueStride;
-    const due = this.due.slice(first, first + this.dueCounts[lane]!);
-    this.clear(lane);
-    for (const answer of due) if (keeps(answer)) this.mark(lane, answer);
-  }
-
-  /** Nothing is due to the lane any more. */
+  /** Nothing is due to the lane any more; what was stays readable until the next mark. */
   clear(lane: number): void {
     this.dueCounts[lane] = 0;
     this.dueHashes[lane] = 0;

@@ -20,6 +20,8 @@ export class View implements ViewShape {
   readonly mode: Mode;
   readonly codec: Codec;
   sentSeq: number;
+  /** While all that is on its way to a recipient is withdrawn: what that one holds; null: it holds `sentSeq`, or the flush is asked. */
+  heldSeq: number | null = null;
   scannedSeq: number;
   /** How many updates the topic had when the members were last sent them, or shown to miss nothing by them. */
   shownUpdates: number;
@@ -75,7 +77,7 @@ export class View implements ViewShape {
     members.pop();
     lanes.pop();
     subscription.place = -1;
-    const heldSeq = this.topic.turn.withdraw(this, subscription.recipient.lane);
+    const heldSeq = this.heldSeq ?? this.topic.turn.withdraw(this, subscription.recipient.lane);
     subscription.seq = Math.max(subscription.seq, heldSeq);
     subscription.depth = this.depth;
     return heldSeq < this.sentSeq;

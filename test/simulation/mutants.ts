@@ -89,8 +89,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an answer that goes out though its view was left',
     file: 'src/topics/flush.ts',
-    from: 'if (answer.view !== view) return true;',
-    to: 'if (answer.view !== view || answer.view === view) return true;',
+    from: 'if (answer.view !== view) {',
+    to: 'if (answer.view !== null) {',
   },
   {
     name: 'one time frame for answers of several turns',
