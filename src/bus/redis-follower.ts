@@ -119,6 +119,8 @@ export class Follower {
   cut(): void {
     this.linked = false;
     this.flowing = false;
+    // Whoever carries on need not have it: it is looked up.
+    this.held = [];
     this.distrust();
   }
 
@@ -200,7 +202,6 @@ export class Follower {
   private async compare(): Promise<void> {
     const { keys, scripts, counters } = this.options;
     const { epoch, seq } = this;
-    const nonce = this.nonceOf(seq);
     const round = ++this.round;
     const linked = this.linked;
     counters.checks += 1;
@@ -213,7 +214,7 @@ export class Follower {
     else if (head.epoch !== epoch) {
       this.begin(head.epoch);
       await this.catchUp(head);
-    } else if (head.seq < seq || (head.seq === seq && nonce !== 0 && head.nonce !== nonce)) return this.conflict();
+    } else if (head.seq < seq || this.differs(head)) return this.conflict();
     else if (head.seq > this.seq) await this.catchUp(head);
     if (this.stopped || this.checkAgain) return;
     if (head.seq - head.baseSeq > 0) this.options.onUnfolded(head.seq - head.baseSeq);
@@ -250,17 +251,18 @@ export class Follower {
   private async catchUp(head: Head): Promise<void> {
     const { keys, scripts, counters, logEntriesMax } = this.options;
     const { seq } = this;
-    const nonce = this.nonceOf(seq);
     const near = head.seq - seq <= logEntriesMax;
     const entries = near ? await scripts.range(keys, Math.max(seq, 1), head.seq) : [];
     if (this.stopped) return;
-    for (const entry of entries) {
+    // What follows an entry that is no longer there to be compared may be of another end.
+    const joined = this.seq === 0 || (entries.length > 0 && entries[0]!.seq <= this.seq);
+    for (const entry of joined ? entries : []) {
       // The log is of another epoch by now.
       if (entry.epoch !== this.epoch) {
         this.checkAgain = true;
         return;
       }
-      if (entry.seq === seq && nonce !== 0 && entry.nonce !== nonce) return this.conflict();
+      if (this.differs(entry)) return this.conflict();
       if (entry.seq !== this.seq + 1) continue;
       counters.repaired += 1;
       this.deliver(entry, entry.nonce);
@@ -287,7 +289,7 @@ export class Follower {
       const reader = new ByteReader(bytes);
       readHead(reader, this.head);
       // It came before the head was asked for, so the head is newer: what does not fit it is of the past.
-      if (came < round && (this.head.epoch !== this.epoch || this.head.seq > this.seq + 1)) continue;
+      if (came < round && (this.head.epoch !== this.epoch || this.head.seq > this.seq)) continue;
       if (this.flowing) this.take(this.head, reader, bytes);
       else this.held.push({ bytes, round: came });
     }
@@ -374,6 +376,12 @@ export class Follower {
 
   private remember(seq: number, nonce: number): void {
     this.nonces[seq % REMEMBERED] = nonce;
+  }
+
+  /** Another entry was heard at its place. */
+  private differs({ seq, nonce }: { readonly seq: number; readonly nonce: number }): boolean {
+    const known = this.nonceOf(seq);
+    return known !== 0 && known !== nonce;
   }
 
   /** 0 where it is not known. */

@@ -272,6 +272,7 @@ export class RedisPublishing {
         return this.all(group, 'newer-format', `format ${value}`);
       case 'other-replication':
         // The epoch ends: what was meant for it is of no use in the next, but what needs no state goes in with the next try.
+        this.tear(group);
         this.options.onOtherServer(keys, Number(value), scales);
         return publications.map(({ update }) => ({
           refused: update.kind === 'delta' ? fault('needs-snapshot') : fault('bus-down', 'Redis was restarted'),
@@ -286,11 +287,15 @@ export class RedisPublishing {
 
   private refuse(group: Group, why: string): readonly Published[] {
     this.counters.down += group.publications.length;
-    if (isBook(group.keys)) {
-      this.torn.set(group.keys.topic, Math.max(group.order, this.torn.get(group.keys.topic) ?? 0));
-      this.leases.forget(group.keys.topic);
-    }
+    this.tear(group);
     return this.all(group, 'bus-down', why);
+  }
+
+  /** What follows in a book has nothing to stand on, also where somebody else's snapshot comes between. */
+  private tear({ keys, order }: Group): void {
+    if (!isBook(keys)) return;
+    this.torn.set(keys.topic, Math.max(order, this.torn.get(keys.topic) ?? 0));
+    this.leases.forget(keys.topic);
   }
 }
 

@@ -299,7 +299,7 @@ export class RedisBus implements Bus, RedisListener {
   subscribed(channel: string): void {
     if (channel === this.canary) this.watch.subscribed();
     else this.guests.get(channel)?.subscribed(channel);
-    this.followers.get(channel)?.subscribed();
+    if (this.channelsStand) this.followers.get(channel)?.subscribed();
   }
 
   message(channel: string, bytes: Uint8Array): void {
@@ -386,7 +386,16 @@ export class RedisBus implements Bus, RedisListener {
     if (replicationId === this.scripts.replicationId) return;
     const first = this.scripts.replicationId === '';
     this.scripts.replicationId = replicationId;
-    if (!first) this.checkAll();
+    if (first) return;
+    this.sever();
+    this.checkAll();
+  }
+
+  /** The channels may still be those of the server before: what they carry is not what this one goes on with. */
+  private sever(): void {
+    if (!this.channelsStand) return;
+    this.channelsDown();
+    this.options.port.resetChannels('another server answers the calls');
   }
 
   private warn(message: string): void {

@@ -4,8 +4,10 @@
 import { expect, test } from 'vitest';
 import type { BusListener, Published } from '../../src/bus/bus.ts';
 import { RedisBus } from '../../src/bus/redis.ts';
+import { encodeUpdate } from '../../src/bus/redis-entry.ts';
 import { Instruments } from '../../src/market/instrument.ts';
-import type { Update } from '../../src/market/update.ts';
+import type { Trade, Update } from '../../src/market/update.ts';
+import { ByteWriter } from '../../src/protocol/writer.ts';
 import { Kernel, Random } from '../simulation/kernel.ts';
 import { SimulatedRedis } from '../simulation/redis.ts';
 import type { SimulatedPort } from '../simulation/redis-port.ts';
@@ -14,7 +16,14 @@ import { define } from '../simulation/venue.ts';
 const INSTRUMENT = define({ symbol: 'X', priceScale: 2, sizeScale: 0, quoteSource: 'published' });
 const RESCALED = { ...INSTRUMENT, priceScale: 3 };
 const SNAPSHOT: Update = { kind: 'snapshot', bids: [100, 5, 0], asks: [101, 7, 0] };
-const TRADE: Update = { kind: 'trade', id: 1, tradeKind: 'trade', side: 'buy', price: 100, size: 1 };
+const DELTA: Update = { kind: 'delta', bids: [99, 1, 0], asks: [] };
+const TRADE: Trade = { kind: 'trade', id: 1, tradeKind: 'trade', side: 'buy', price: 100, size: 1 };
+
+/** Ids of trades that only the server before had, and of those that the next one took. */
+const [OLD, NEW] = [10, 20];
+const SPLITS = 2_000;
+const LOG_ENTRIES = 4;
+const TOPIC = 'trial:{trade:X}';
 
 class Trial {
   readonly kernel = new Kernel();
@@ -29,13 +38,31 @@ class Trial {
     began: () => {},
     restored: () => {},
   });
-  private epochs = 0;
+  private epochs: number;
+
+  constructor(seed = 0) {
+    this.epochs = seed;
+  }
+
+  /** A call of a script by somebody who knows of no server's id, with one trade or none. */
+  callPast(script: 'load' | 'publish', ...ids: number[]): void {
+    this.epochs += 1_000;
+    const nonce = this.epochs;
+    const trades = ids.flatMap((id) => {
+      const writer = new ByteWriter();
+      return ['', encodeUpdate(writer, { ...TRADE, id }, null)];
+    });
+    const args =
+      script === 'load' ? [nonce, '', '', 'head', 0] : [nonce, nonce, '', '', '', '', LOG_ENTRIES, '', ...trades];
+    this.server.run(script, [TOPIC, `${TOPIC}:log`, `${TOPIC}:base`, `${TOPIC}:keys`], [1, ...args]);
+  }
 
   /** A process; `news` resolves when it knows of instruments what the others know. */
   async start(
     news: Promise<void> | null = null,
+    delayMsMax = 0,
   ): Promise<{ bus: RedisBus; port: SimulatedPort; instruments: Instruments }> {
-    const port = this.server.connect(new Random(++this.epochs), 0);
+    const port = this.server.connect(new Random(++this.epochs), delayMsMax);
     const instruments = new Instruments();
     instruments.put(INSTRUMENT);
     const bus = new RedisBus({
@@ -96,6 +123,21 @@ test('what was refused when it was sent again may have been published the first 
   expect(trial.sequenced).toBe(1);
   expect(answers[0]).toMatchObject({ refused: { code: 'bus-down' } });
   expect((answers[0] as { refused: { message: string } }).refused.message).toContain('it may have been published');
+});
+
+test('a delta does not follow a snapshot that was refused since Redis was restarted, whoever else has published one since', async () => {
+  const trial = new Trial();
+  const [{ bus }, other] = [await trial.start(), await trial.start()];
+  const publish = (by: RedisBus, update: Update): Promise<unknown> =>
+    trial.within(20, by.publish([{ symbol: 'X', update, exchangeUs: null }]));
+  await publish(bus, SNAPSHOT);
+  trial.server.restart('with data', 10);
+  await trial.kernel.advance(1_000);
+  expect(await publish(bus, SNAPSHOT)).toMatchObject([{ refused: { code: 'bus-down' } }]);
+  expect(await publish(other.bus, SNAPSHOT)).toMatchObject([{ seq: 1 }]);
+  expect(await publish(bus, DELTA)).toMatchObject([{ refused: { code: 'needs-snapshot' } }]);
+  expect(await publish(bus, SNAPSHOT)).toMatchObject([{ seq: 2 }]);
+  expect(await publish(bus, DELTA)).toMatchObject([{ seq: 3 }]);
 });
 
 test('a doubt that ended while Redis was away is taken back when it has returned', async () => {
@@ -167,4 +209,57 @@ test('a message that is held is a copy: what was lent may be something else by t
   await trial.within(500, bus.publish(publications));
   expect(heard).toEqual([1, 2, 3, 4, 5, 6].map((seq) => `entry ${seq}`));
   expect(bus.counters.followers.holes).toBeGreaterThan(0);
+});
+
+test('where a replica goes on with an epoch, its updates are never heard after those that only the server before had, nor these after its own', async () => {
+  const mixed: string[] = [];
+  let [conflicts, late] = [0, 0];
+  for (let seed = 1; seed <= SPLITS; seed++) {
+    const trial = new Trial(seed);
+    const { kernel, server } = trial;
+    const random = new Random(seed, 1);
+    const { bus } = await trial.start(null, random.pick([0, 5, 30]));
+    trial.callPast('load');
+    trial.callPast('publish', 1);
+    server.replicate();
+    /** Ids up to the next word of an epoch or a loss. */
+    let heard: number[] = [];
+    const restart = (): void => {
+      heard = [];
+    };
+    bus.subscribe('trade', 'X', {
+      entry: ({ update }) => {
+        const id = Number((update as Trade).id);
+        heard.push(id);
+        const ends = [heard.some((each) => each >= OLD && each < NEW), heard.some((each) => each >= NEW)];
+        if (ends.every(Boolean)) mixed.push(`seed ${seed}: ${heard}`);
+      },
+      epoch: restart,
+      lost: restart,
+      doubt: () => {},
+    });
+    await kernel.advance(random.between(0, 60));
+    server.carriage.lost = 0.5;
+    for (let i = random.between(1, 6); i > 0; i--) {
+      trial.callPast('publish', OLD + i);
+      if (random.chance(0.5)) await kernel.advance(1);
+    }
+    server.restart('lagging replica', 1, random.pick([0, 20, 300]));
+    await kernel.advance(1);
+    for (let i = random.between(1, 9); i > 0; i--) {
+      trial.callPast('publish', NEW + i);
+      await kernel.advance(random.between(0, 20));
+    }
+    server.carriage.lost = 0;
+    await kernel.advance(3_000);
+    // A look at the topic may be under way.
+    for (let leftMs = 100; !bus.settled && leftMs > 0; leftMs--) await kernel.advance(1);
+    expect(bus.settled).toBe(true);
+    conflicts += bus.counters.followers.conflicts;
+    late += server.counters.channelsLingered;
+    bus.close();
+  }
+  expect(mixed).toEqual([]);
+  expect(conflicts).toBeGreaterThan(0);
+  expect(late).toBeGreaterThan(0);
 });

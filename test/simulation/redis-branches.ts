@@ -18,6 +18,7 @@ const SERVER = [
   'channelCuts',
   'callSilences',
   'channelSilences',
+  'channelsLingered',
 ] as const;
 
 /** What the market on Redis did and saw by itself. */

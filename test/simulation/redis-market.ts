@@ -289,11 +289,17 @@ export class RedisMarket implements Market, Sharing {
     const { random, kernel } = this.options;
     const kind = this.bypassing > 0 && random.chance(0.7) ? 'lagging replica' : random.pick(RESTARTS);
     const downMs = random.pick([1, 20, 200, 1_000]);
-    this.server.restart(kind, downMs);
-    if (this.bypassing > 0) kernel.after(downMs, () => this.outrun(venues));
+    const lingerMs = random.pick([0, 20, 300]);
+    if (this.bypassing === 0) return this.server.restart(kind, downMs, lingerMs);
+    // Some of it is still on its way to who listens.
+    this.outrun(venues);
+    kernel.after(random.between(1, 10), () => {
+      this.server.restart(kind, downMs, lingerMs);
+      kernel.after(downMs, () => this.outrun(venues));
+    });
   }
 
-  /** Somebody publishes before any process is back: where the server went back, the same numbers are given twice. */
+  /** Somebody publishes of whom no process knows: where the server goes back, the same numbers are given twice. */
   private outrun(venues: readonly Venue[]): void {
     const { random, kernel } = this.options;
     const wishes = { process: PAST_THE_BUS, scales: '', key: undefined, lease: undefined };

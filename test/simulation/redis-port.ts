@@ -49,6 +49,8 @@ export class SimulatedPort implements RedisPort {
   /** Nothing comes back: requests still reach the server, or do not. */
   private callsSilent: 'no' | 'deaf' | 'mute' = 'no';
   private channelsSilent = false;
+  /** Its server is gone, which it has yet to be told. */
+  private lingering = false;
   /** Unanswered calls; those that have not reached the server; answers on their way. */
   private underWay: Call[] = [];
   private toServer: Call[] = [];
@@ -127,7 +129,7 @@ export class SimulatedPort implements RedisPort {
 
   /** A message for those who subscribed. @returns whether this one has. */
   deliver(channel: string, bytes: Uint8Array): boolean {
-    if (!this.subscribed.has(channel)) return false;
+    if (!this.subscribed.has(channel) || this.lingering) return false;
     const { random, server } = this;
     const { carriage, counters } = server;
     if (random.chance(carriage.lost)) {
@@ -177,6 +179,23 @@ export class SimulatedPort implements RedisPort {
     this.dialChannels();
   }
 
+  /** The server is gone: the channels' connection hears of it later than that of the calls, and what was on its way comes till then. */
+  lingerChannels(ms: number, reason: string): void {
+    if (!this.channelsStand) return this.cutChannels(reason);
+    this.server.counters.channelsLingered += 1;
+    this.lingering = true;
+    this.subscribing = [];
+    const life = ++this.channelsLife;
+    for (let left = this.deliveries.length; left > 0; left--) {
+      this.kernel.after(this.random.between(0, ms), () => {
+        if (life === this.channelsLife) this.receive(this.deliveries.shift()!);
+      });
+    }
+    this.kernel.after(ms + 1, () => {
+      if (life === this.channelsLife) this.cutChannels(reason);
+    });
+  }
+
   private dropCalls(reason: string): void {
     this.callsLife += 1;
     // Some of what was on its way arrives; what does is done in order.
@@ -197,6 +216,7 @@ export class SimulatedPort implements RedisPort {
     this.channelsLife += 1;
     this.channelsStand = false;
     this.channelsSilent = false;
+    this.lingering = false;
     this.subscribing = [];
     this.subscribed.clear();
     this.deliveries = [];
@@ -266,7 +286,7 @@ export class SimulatedPort implements RedisPort {
   }
 
   private tellServer(run: () => void): void {
-    if (!this.channelsStand) return;
+    if (!this.channelsStand || this.lingering) return;
     this.subscribing.push(run);
     const life = this.channelsLife;
     this.kernel.after(this.delayMs, () => {

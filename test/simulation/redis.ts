@@ -30,6 +30,7 @@ export interface ServerCounters {
   channelCuts: number;
   callSilences: number;
   channelSilences: number;
+  channelsLingered: number;
 }
 
 export function serverCounters(): ServerCounters {
@@ -44,6 +45,7 @@ export function serverCounters(): ServerCounters {
     channelCuts: 0,
     callSilences: 0,
     channelSilences: 0,
+    channelsLingered: 0,
   };
 }
 
@@ -118,13 +120,14 @@ export class SimulatedRedis {
     this.replicaSessions = new Map(this.model.sessions.records);
   }
 
-  /** The server is gone for a while, and is another one when it is back. */
-  restart(kind: Restart, downMs: number): void {
+  /** The server is gone for a while, and is another one when it is back. `lingerMs`: channels' connections hear of it so much later. */
+  restart(kind: Restart, downMs: number, lingerMs = 0): void {
     if (!this.running) return;
     this.counters.restarts[kind] += 1;
     for (const port of this.ports) {
       port.cutCalls('the server is gone');
-      port.cutChannels('the server is gone');
+      if (lingerMs > 0) port.lingerChannels(lingerMs, 'the server is gone');
+      else port.cutChannels('the server is gone');
     }
     this.running = false;
     this.restarts += 1;
