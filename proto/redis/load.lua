@@ -13,9 +13,11 @@ if not held[2] then
   held = {'1', ARGV[2], 0, 0, ARGV[3]}
 elseif ARGV[3] ~= '' and held[5] ~= '' and held[5] ~= ARGV[3] then
   return {'other-replication', tonumber(held[2])}
-elseif ARGV[4] ~= '' and held[11] ~= '' and held[11] ~= '-' and held[11] ~= ARGV[4] then
+elseif ARGV[4] ~= '' and held[11] ~= ARGV[4] then
   -- Its numbers mean something else than who asks would take them for.
-  return {'other-scales', held[11]}
+  if held[11] ~= '' and held[11] ~= '-' then return {'other-scales', held[11]} end
+  -- What is published from now on is read by these.
+  redis.call('HSET', topic, 'scales', ARGV[4])
 end
 local base = tonumber(held[6]) or 0
 local answer = {tonumber(held[2]), tonumber(held[3]) or 0, tonumber(held[4]) or 0, tonumber(held[7]) or 0,

@@ -147,3 +147,29 @@ test('scales that nobody took to the topics are taken there by who publishes nex
   while ('refused' in published) published = await a.publish(SNAPSHOT);
   expect(epochOf(published)).not.toBe(before);
 });
+
+test('what is listed again at other scales is not read at those of before by who has heard of neither', async () => {
+  await a.publish(SNAPSHOT);
+  b.deaf = true;
+  a.instruments.delist('X');
+  await a.registry.idle();
+  const scales: (number | undefined)[] = [];
+  b.bus.subscribe('book', 'X', {
+    entry: () => scales.push(b.instruments.get('X')?.priceScale),
+    epoch: () => {},
+    lost: () => {},
+    doubt: () => {},
+  });
+  await until(() => b.bus.settled);
+  a.instruments.put({ ...SCALED, priceScale: 3 });
+  // Of the two that know the symbol at different scales the one that came first is right, until it has asked.
+  expect(await a.publish(SNAPSHOT)).toMatchObject({ refused: { code: 'stale-instrument' } });
+  let published = await a.publish(SNAPSHOT);
+  while ('refused' in published) published = await a.publish(SNAPSHOT);
+  b.registry.check();
+  await b.registry.idle();
+  await until(() => b.bus.settled);
+  expect(epochOf(await a.publish(SNAPSHOT))).toBe(epochOf(published));
+  await until(() => scales.length > 0);
+  expect(new Set(scales)).toEqual(new Set([3]));
+});

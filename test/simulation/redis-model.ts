@@ -215,8 +215,10 @@ export class RedisModel {
       this.begin(name, topic, newEpoch, scales);
     } else if (replicationId !== '' && topic.replication !== '' && topic.replication !== replicationId) {
       return [text('other-replication'), topic.epoch];
-    } else if (scales !== '' && topic.scales !== '' && topic.scales !== '-' && topic.scales !== scales) {
-      return [text('other-scales'), text(topic.scales)];
+    } else if (scales !== '' && topic.scales !== scales) {
+      if (topic.scales !== '' && topic.scales !== '-') return [text('other-scales'), text(topic.scales)];
+      this.takeMemory();
+      topic.scales = scales;
     }
     const { epoch, seq, nonce, publishUs, exchangeUs, doubted, base, log } = topic;
     const answer: RedisReply[] = [epoch, seq, nonce, publishUs, exchangeUs ?? -1, doubted ? 1 : 0, base];
