@@ -159,6 +159,7 @@ export class SessionLedger {
     const account = given && this.accounts.get(given.session);
     if (given === undefined || account === undefined) return (outcome) => this.judgeForged(outcome);
     const open = account.endedMs === null;
+    const lossesBefore = this.sharing()?.losses ?? 0;
     const mine = attempt.principal === given.principal;
     if (mine) account.attempts += 1;
     return (outcome) => {
@@ -170,7 +171,7 @@ export class SessionLedger {
         account.uncertain = true;
         if (this.sharing()?.isTroubled !== true) this.fail(`${given.session}: not ready, and nothing is wrong`);
       } else if ('code' in outcome) this.judgeRefused(account, given, attempt, outcome.code, mine);
-      else this.judgeTaken(account, given, attempt, outcome, open);
+      else this.judgeTaken(account, given, attempt, outcome, { open, lossesBefore });
     };
   }
 
@@ -217,7 +218,7 @@ export class SessionLedger {
     { session, generation, principal }: Given,
     attempt: Attempt,
     saved: SavedSession,
-    wasOpen: boolean,
+    before: { readonly open: boolean; readonly lossesBefore: number },
   ): void {
     const { times, lagMs } = this;
     const nowMs = this.kernel.nowMs();
@@ -244,8 +245,9 @@ export class SessionLedger {
     if (!troubled && nowMs > fromMs + lastMs + times.resumeLifeMs + lagMs) this.fail(`${session} was taken too late`);
     this.compare(account, session, saved, troubled);
     account.takenMs = nowMs;
-    account.lossesBefore = shared?.losses ?? 0;
-    if (!wasOpen) return;
+    // The server may lose it while the answer is on its way.
+    account.lossesBefore = before.lossesBefore;
+    if (!before.open) return;
     this.events['taken while connected'] += 1;
     // Where its store is the one that took it, at once.
     if (shared !== null) return;
