@@ -27,8 +27,9 @@ interface Account {
   /** Whose it was last, and whether it was another's before. */
   principal: string;
   changedHands: boolean;
-  /** When it was another's last. */
+  /** When it was another's last, and losses of the server until then. */
   formerMs: number;
+  formerLosses: number;
   readonly life: Life;
   readonly chapters: Chapter[];
   /** When each token was given, the first one first. */
@@ -95,7 +96,8 @@ export class SessionLedger {
   begun(connection: Connection, life: Life): void {
     const { id: session, identity } = connection;
     this.accounts.set(session, {
-      ...{ session, principal: identity.principal, changedHands: false, formerMs: Number.NEGATIVE_INFINITY, life },
+      ...{ session, principal: identity.principal, changedHands: false, life },
+      ...{ formerMs: Number.NEGATIVE_INFINITY, formerLosses: 0 },
       ...{ chapters: [{ sinceMs: this.kernel.nowMs(), truth: NOTHING, told: true }], givenMs: [], keptMs: null },
       ...{
         endedMs: null,
@@ -114,9 +116,12 @@ export class SessionLedger {
     this.given.set(token, { session, generation, principal });
     const account = this.accounts.get(session)!;
     const { givenMs } = account;
-    if (account.principal !== principal) account.formerMs = this.kernel.nowMs();
-    account.changedHands ||= account.principal !== principal;
-    account.principal = principal;
+    if (account.principal !== principal) {
+      account.formerMs = this.kernel.nowMs();
+      account.formerLosses = this.losses;
+      account.changedHands = true;
+      account.principal = principal;
+    }
     // As long as nothing is kept, another token is in place of the first.
     if (account.keptMs === null) givenMs.length = 0;
     if (generation !== givenMs.length + 1) this.fail(`token ${generation} of ${session} after ${givenMs.length}`);
@@ -159,7 +164,7 @@ export class SessionLedger {
     const account = given && this.accounts.get(given.session);
     if (given === undefined || account === undefined) return (outcome) => this.judgeForged(outcome);
     const open = account.endedMs === null;
-    const lossesBefore = this.sharing()?.losses ?? 0;
+    const lossesBefore = this.losses;
     const mine = attempt.principal === given.principal;
     if (mine) account.attempts += 1;
     return (outcome) => {
@@ -196,6 +201,10 @@ export class SessionLedger {
     }
   }
 
+  private get losses(): number {
+    return this.sharing()?.losses ?? 0;
+  }
+
   /** How much older than now it may be what other nodes know of a session. */
   private get lagMs(): number {
     const shared = this.sharing();
@@ -225,14 +234,15 @@ export class SessionLedger {
     const shared = this.sharing();
     const troubled = shared?.isTroubled === true;
     const own = account.principal;
-    // What was under way when it changed hands may have been first.
-    const wasOthers = own !== principal && nowMs > account.formerMs + this.flightMs;
+    // What was under way when it changed hands may have been first, and a server that has gone back knows of nothing.
+    const isSettled = nowMs > account.formerMs + this.flightMs && this.losses === account.formerLosses;
+    const wasOthers = own !== principal && isSettled;
     if (attempt.principal !== principal || wasOthers) {
       this.fail(`${session} of ${own} was brought back by ${attempt.principal}`);
     }
     if (account.keptMs === null) return this.fail(`${session} was taken, and nothing was kept of it`);
     if (account.takenMs !== null) {
-      if (account.lossesBefore === (shared?.losses ?? 0)) this.fail(`${session} was taken twice`);
+      if (account.lossesBefore === this.losses) this.fail(`${session} was taken twice`);
       this.events['taken again after a loss'] += 1;
     }
     const newest = account.givenMs.filter((givenMs) => givenMs < nowMs - lagMs || lagMs === 0).length;
