@@ -91,6 +91,8 @@ export class Follower {
   /** The first look failed: what listeners loaded meanwhile may be older than where this begins. */
   private late = false;
   private told = false;
+  /** The newest update of the epoch that somebody here was given by a load. */
+  private loadedSeq = 0;
   private sinceCheck = 0;
   private readonly head: EntryHead = { format: 0, epoch: 0, seq: 0, publishUs: 0, nonce: 0 };
 
@@ -128,6 +130,16 @@ export class Follower {
   distrust(): void {
     this.trusted = false;
     this.tellDoubt();
+  }
+
+  /** Somebody here has loaded the topic as it was at this update. */
+  loaded(epoch: number, seq: number): void {
+    if (epoch === this.epoch) this.loadedSeq = Math.max(this.loadedSeq, seq);
+  }
+
+  /** The server is another one. What was loaded from the one before, and not heard, may be of another end than what is heard from now on. */
+  replaced(): void {
+    if (this.loadedSeq > this.seq) this.tellLoss();
   }
 
   stop(): void {
@@ -228,13 +240,14 @@ export class Follower {
     this.remember(seq, nonce);
     if (!this.late) return;
     this.late = false;
-    for (const listener of this.listeners) listener.lost();
+    this.tellLoss();
   }
 
   private begin(epoch: number): void {
     this.options.counters.epochs += 1;
     this.epoch = epoch;
     this.seq = 0;
+    this.loadedSeq = 0;
     this.nonces.fill(0);
     for (const listener of this.listeners) listener.epoch(epoch);
   }
@@ -275,7 +288,7 @@ export class Follower {
     this.seq = head.seq;
     this.nonces.fill(0);
     this.remember(head.seq, head.nonce);
-    for (const listener of this.listeners) listener.lost();
+    this.tellLoss();
   }
 
   private flow(round: number): void {
@@ -365,6 +378,11 @@ export class Follower {
       this.sourceDoubted = false;
       this.tellDoubt();
     }
+  }
+
+  private tellLoss(): void {
+    this.loadedSeq = 0;
+    for (const listener of this.listeners) listener.lost();
   }
 
   private tellDoubt(): void {

@@ -205,11 +205,13 @@ export class RedisBus implements Bus, RedisListener {
       const stored = await this.asked(keys, symbol, (scales) => this.scripts.book(keys, scales));
       const book = bookOf(stored, stored.entries, this.options.tombstonesMax).state();
       const { epoch, seq, exchangeUs, publishUs } = stored;
+      this.followers.get(keys.topic)?.loaded(epoch, seq);
       return { epoch, seq, exchangeUs, publishUs, book, last: null, recent: [] };
     }
     const countMax = channel === 'trade' ? this.options.logEntriesMax : 1;
     const newest = await this.asked(keys, symbol, (scales) => this.scripts.newest(keys, scales, countMax));
     const { epoch, seq, exchangeUs, publishUs, entries } = newest;
+    this.followers.get(keys.topic)?.loaded(epoch, seq);
     const recent = channel === 'trade' ? entries.map(bare) : [];
     const last = channel === 'trade' ? null : ((entries.at(-1)?.update ?? null) as Quote | StatusChange | null);
     return { epoch, seq, exchangeUs, publishUs, book: null, last, recent };
@@ -387,6 +389,7 @@ export class RedisBus implements Bus, RedisListener {
     const first = this.scripts.replicationId === '';
     this.scripts.replicationId = replicationId;
     if (first) return;
+    for (const follower of this.followers.values()) follower.replaced();
     this.sever();
     this.checkAll();
   }

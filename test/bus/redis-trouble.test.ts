@@ -6,8 +6,11 @@ import type { BusListener, Published } from '../../src/bus/bus.ts';
 import { RedisBus } from '../../src/bus/redis.ts';
 import { encodeUpdate } from '../../src/bus/redis-entry.ts';
 import { Instruments } from '../../src/market/instrument.ts';
-import type { Trade, Update } from '../../src/market/update.ts';
+import type { Trade, Update, UpdateChannel } from '../../src/market/update.ts';
 import { ByteWriter } from '../../src/protocol/writer.ts';
+import type { BookTopic } from '../../src/topics/book-topic.ts';
+import { Flush } from '../../src/topics/flush.ts';
+import { Topics } from '../../src/topics/topics.ts';
 import { Kernel, Random } from '../simulation/kernel.ts';
 import { SimulatedRedis } from '../simulation/redis.ts';
 import type { SimulatedPort } from '../simulation/redis-port.ts';
@@ -23,7 +26,6 @@ const TRADE: Trade = { kind: 'trade', id: 1, tradeKind: 'trade', side: 'buy', pr
 const [OLD, NEW] = [10, 20];
 const SPLITS = 2_000;
 const LOG_ENTRIES = 4;
-const TOPIC = 'trial:{trade:X}';
 
 class Trial {
   readonly kernel = new Kernel();
@@ -44,17 +46,15 @@ class Trial {
     this.epochs = seed;
   }
 
-  /** A call of a script by somebody who knows of no server's id, with one trade or none. */
-  callPast(script: 'load' | 'publish', ...ids: number[]): void {
+  /** A call of a script by somebody who knows of no server's id. */
+  callPast(script: 'load' | 'publish', channel: UpdateChannel, ...updates: Update[]): void {
     this.epochs += 1_000;
     const nonce = this.epochs;
-    const trades = ids.flatMap((id) => {
-      const writer = new ByteWriter();
-      return ['', encodeUpdate(writer, { ...TRADE, id }, null)];
-    });
+    const topic = `trial:{${channel}:X}`;
+    const encoded = updates.flatMap((update) => ['', encodeUpdate(new ByteWriter(), update, null)]);
     const args =
-      script === 'load' ? [nonce, '', '', 'head', 0] : [nonce, nonce, '', '', '', '', LOG_ENTRIES, '', ...trades];
-    this.server.run(script, [TOPIC, `${TOPIC}:log`, `${TOPIC}:base`, `${TOPIC}:keys`], [1, ...args]);
+      script === 'load' ? [nonce, '', '', 'head', 0] : [nonce, nonce, '', '', '', '', LOG_ENTRIES, '', ...encoded];
+    this.server.run(script, [topic, `${topic}:log`, `${topic}:base`, `${topic}:keys`], [1, ...args]);
   }
 
   /** A process; `news` resolves when it knows of instruments what the others know. */
@@ -97,6 +97,20 @@ class Trial {
     if (outcome !== 'nothing') await done;
     return outcome;
   }
+}
+
+function tradeOf(id: number): Trade {
+  return { ...TRADE, id };
+}
+
+/** Adds a bid of this price. */
+function levelOf(price: number): Update {
+  return { kind: 'delta', bids: [price, 1, 0], asks: [] };
+}
+
+/** Whether there are some that only the server before had, and some that only the next one took. */
+function isMixed(ids: readonly number[]): boolean {
+  return ids.some((id) => id >= OLD && id < NEW) && ids.some((id) => id >= NEW);
 }
 
 function listener(heard: string[]): BusListener {
@@ -219,8 +233,8 @@ test('where a replica goes on with an epoch, its updates are never heard after t
     const { kernel, server } = trial;
     const random = new Random(seed, 1);
     const { bus } = await trial.start(null, random.pick([0, 5, 30]));
-    trial.callPast('load');
-    trial.callPast('publish', 1);
+    trial.callPast('load', 'trade');
+    trial.callPast('publish', 'trade', tradeOf(1));
     server.replicate();
     /** Ids up to the next word of an epoch or a loss. */
     let heard: number[] = [];
@@ -231,8 +245,7 @@ test('where a replica goes on with an epoch, its updates are never heard after t
       entry: ({ update }) => {
         const id = Number((update as Trade).id);
         heard.push(id);
-        const ends = [heard.some((each) => each >= OLD && each < NEW), heard.some((each) => each >= NEW)];
-        if (ends.every(Boolean)) mixed.push(`seed ${seed}: ${heard}`);
+        if (isMixed(heard)) mixed.push(`seed ${seed}: ${heard}`);
       },
       epoch: restart,
       lost: restart,
@@ -241,13 +254,13 @@ test('where a replica goes on with an epoch, its updates are never heard after t
     await kernel.advance(random.between(0, 60));
     server.carriage.lost = 0.5;
     for (let i = random.between(1, 6); i > 0; i--) {
-      trial.callPast('publish', OLD + i);
+      trial.callPast('publish', 'trade', tradeOf(OLD + i));
       if (random.chance(0.5)) await kernel.advance(1);
     }
     server.restart('lagging replica', 1, random.pick([0, 20, 300]));
     await kernel.advance(1);
     for (let i = random.between(1, 9); i > 0; i--) {
-      trial.callPast('publish', NEW + i);
+      trial.callPast('publish', 'trade', tradeOf(NEW + i));
       await kernel.advance(random.between(0, 20));
     }
     server.carriage.lost = 0;
@@ -262,4 +275,52 @@ test('where a replica goes on with an epoch, its updates are never heard after t
   expect(mixed).toEqual([]);
   expect(conflicts).toBeGreaterThan(0);
   expect(late).toBeGreaterThan(0);
+});
+
+test('a book that is loaded while a replica takes over is never of two ends', async () => {
+  const mixed: string[] = [];
+  const shown = { old: 0, next: 0 };
+  for (let seed = 1; seed <= SPLITS; seed++) {
+    const trial = new Trial(seed);
+    const { kernel, server } = trial;
+    const random = new Random(seed, 2);
+    const { bus, instruments } = await trial.start(null, random.pick([0, 5, 30]));
+    const base = { clock: kernel, timers: kernel };
+    const flush = new Flush({ ...base, demand: () => 0 });
+    const times = { graceMs: 1_000, staleAfterMs: 60_000, sourceDownAfterMs: 60_000 };
+    const topics = new Topics({ ...base, ...times, bus, instruments, flush, onError: () => {} });
+    trial.callPast('load', 'book');
+    trial.callPast('publish', 'book', { ...SNAPSHOT, bids: [1, 1, 0] });
+    server.replicate();
+    let topic: BookTopic | null = null;
+    const step = async (ms: number): Promise<void> => {
+      for (let left = ms; left > 0; left--) {
+        await kernel.advance(1);
+        const prices = topic === null ? [] : topic.book.sides[0]!.levels.map(({ price }) => price);
+        if (prices.some((price) => price > OLD && price < NEW)) shown.old += 1;
+        if (prices.some((price) => price > NEW)) shown.next += 1;
+        if (isMixed(prices)) mixed.push(`seed ${seed}: ${prices}`);
+      }
+    };
+    const openAt = random.between(0, 6);
+    server.carriage.lost = random.pick([0, 0.5]);
+    for (let i = 0; i < 8; i++) {
+      if (i === openAt) topic = topics.acquire('book', 'X') as BookTopic;
+      else trial.callPast('publish', 'book', levelOf(OLD + 1 + i));
+      await step(random.between(0, 10));
+    }
+    server.restart('lagging replica', 1, random.pick([0, 20, 300]));
+    await step(1);
+    for (let i = random.between(1, 9); i > 0; i--) {
+      trial.callPast('publish', 'book', levelOf(NEW + i));
+      await step(random.between(0, 20));
+    }
+    server.carriage.lost = 0;
+    await step(1_500);
+    topics.shutDown();
+    bus.close();
+  }
+  expect(mixed).toEqual([]);
+  expect(shown.old).toBeGreaterThan(SPLITS);
+  expect(shown.next).toBeGreaterThan(SPLITS);
 });
