@@ -224,12 +224,14 @@ export class Oracle {
 
   /** The epoch of a symbol's book whose buckets of `span` have this epoch. */
   historyOfBuckets(symbol: string, epoch: number, span: number, at: Place): History | undefined {
-    for (const branches of this.byEpoch.values()) {
-      const [history] = branches as [History];
-      const fits = history.symbol === symbol && history.channel === 'book';
-      if (fits && groupedEpoch(history.epoch, span) === epoch) return branchOf(branches, at);
-    }
-    return undefined;
+    return branchOf(this.branchesOfBuckets(symbol, epoch, span), at);
+  }
+
+  private branchesOfBuckets(symbol: string, epoch: number, span: number): readonly History[] | undefined {
+    return [...this.byEpoch.values()].find(([history]) => {
+      const fits = history!.symbol === symbol && history!.channel === 'book';
+      return fits && groupedEpoch(history!.epoch, span) === epoch;
+    });
   }
 
   /** Epochs that were not the same for everybody. */
@@ -237,9 +239,10 @@ export class Oracle {
     return [...this.byEpoch.values()].filter((branches) => branches.length > 1).length;
   }
 
-  /** Whether a topic's epoch was not the same for everybody. */
-  isSplit(epoch: number): boolean {
-    return (this.byEpoch.get(epoch)?.length ?? 0) > 1;
+  /** Whether a topic's epoch was not the same for everybody. `span` 0: it is not grouped. */
+  isSplit(symbol: string, epoch: number, span: number): boolean {
+    const branches = span === 0 ? this.byEpoch.get(epoch) : this.branchesOfBuckets(symbol, epoch, span);
+    return (branches?.length ?? 0) > 1;
   }
 
   /** The bus took an update. @throws Error where its epoch or number is not the one that must follow. */

@@ -219,8 +219,8 @@ export class Witness {
 
   /** A client finds something wrong by itself only where it was told two ends of the same epoch. */
   private foundWrong(held: Held, reason: string): void {
-    const { epoch } = held.topic;
-    if (held.topic.group === undefined && this.oracle.isSplit(epoch)) {
+    const { symbol, epoch, group, tickSize } = held.topic;
+    if (this.oracle.isSplit(symbol, epoch, group === undefined ? 0 : tickSize)) {
       this.ledger(held).fresh = true;
       this.requests.ownResyncs += 1;
     } else this.fail(`${nameOf(held)}: the client found a ${reason} by itself`);
