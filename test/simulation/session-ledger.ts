@@ -27,9 +27,8 @@ interface Account {
   /** Whose it was last, and whether it was another's before. */
   principal: string;
   changedHands: boolean;
-  /** When it was another's last, and losses of the server until then. */
+  /** When it was another's last. */
   formerMs: number;
-  formerLosses: number;
   readonly life: Life;
   readonly chapters: Chapter[];
   /** When each token was given, the first one first. */
@@ -97,7 +96,7 @@ export class SessionLedger {
     const { id: session, identity } = connection;
     this.accounts.set(session, {
       ...{ session, principal: identity.principal, changedHands: false, life },
-      ...{ formerMs: Number.NEGATIVE_INFINITY, formerLosses: 0 },
+      formerMs: Number.NEGATIVE_INFINITY,
       ...{ chapters: [{ sinceMs: this.kernel.nowMs(), truth: NOTHING, told: true }], givenMs: [], keptMs: null },
       ...{
         endedMs: null,
@@ -118,7 +117,6 @@ export class SessionLedger {
     const { givenMs } = account;
     if (account.principal !== principal) {
       account.formerMs = this.kernel.nowMs();
-      account.formerLosses = this.losses;
       account.changedHands = true;
       account.principal = principal;
     }
@@ -234,8 +232,8 @@ export class SessionLedger {
     const shared = this.sharing();
     const troubled = shared?.isTroubled === true;
     const own = account.principal;
-    // What was under way when it changed hands may have been first, and a server that has gone back knows of nothing.
-    const isSettled = nowMs > account.formerMs + this.flightMs && this.losses === account.formerLosses;
+    // What was under way when it changed hands may have been first; in trouble the server may hear of it late, or forget it.
+    const isSettled = !troubled && nowMs > account.formerMs + this.flightMs;
     const wasOthers = own !== principal && isSettled;
     if (attempt.principal !== principal || wasOthers) {
       this.fail(`${session} of ${own} was brought back by ${attempt.principal}`);
