@@ -121,7 +121,7 @@ export class Follower {
   cut(): void {
     this.linked = false;
     this.flowing = false;
-    // Whoever carries on need not have it: it is looked up.
+    // Whoever answers next need not have it.
     this.held = [];
     this.distrust();
   }
