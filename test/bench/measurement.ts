@@ -12,7 +12,6 @@ import type { Workload } from './workloads.ts';
 
 /** Before the first update, for the orders to arrive. */
 const LEAD_US = 300_000;
-const WARM_UP_US = 2_000_000;
 
 /** The child that is measured as each subject. */
 export const SERVER_OF: Readonly<Record<SubjectName, string>> = {
@@ -34,6 +33,8 @@ export interface MeasurementOrder {
   readonly workload: Workload;
   readonly subject: SubjectName;
   readonly clients: number;
+  /** Load before the window: V8 compiles for as long. */
+  readonly warmUpSeconds: number;
   readonly seconds: number;
   readonly seed: number;
   readonly pinned: boolean;
@@ -105,10 +106,10 @@ async function runWindow(
   server: SubjectChild,
   generator: GeneratorChild,
 ): Promise<Measurement> {
-  const plan = planFrom(order.seconds);
+  const plan = planFrom(order);
   generator.tell({ type: 'measure', ...plan });
   server.tell({ type: 'start', ...plan });
-  const start = await server.next('windowStart');
+  const start = await server.next('windowStart', order.warmUpSeconds * 1_000);
   const coresAtStart = sampleCores();
   const end = await server.next('windowEnd', order.seconds * 1_000);
   const coresAtEnd = sampleCores();
@@ -116,9 +117,9 @@ async function runWindow(
   return summarise(order, { start, end, coresAtStart, coresAtEnd }, await generator.next('audited'));
 }
 
-function planFrom(seconds: number): SchedulePlan {
+function planFrom({ warmUpSeconds, seconds }: MeasurementOrder): SchedulePlan {
   const startUs = Math.round(nowUs()) + LEAD_US;
-  const windowFromUs = startUs + WARM_UP_US;
+  const windowFromUs = startUs + warmUpSeconds * 1_000_000;
   return { startUs, windowFromUs, windowToUs: windowFromUs + seconds * 1_000_000 };
 }
 

@@ -16,7 +16,8 @@ const USAGE = `Deliveries per server CPU second against raw uWebSockets.js, ever
   npx tsx test/bench/run.ts [options]
 
   --rounds N         interleaved rounds per workload (5)
-  --seconds S        measured window of each run, after 2 s of warm-up (5)
+  --warm-up S        load before each measured window: a server that has just begun is still being compiled (15)
+  --seconds S        measured window of each run (5)
   --workloads a,b    of ${WORKLOADS.map((workload) => workload.name).join(', ')} (all)
   --subjects a,b     of ${SUBJECTS.join(', ')} (all but the sends and turns); ratios are to raw, else to raw-pings
   --clients N        (500)
@@ -26,6 +27,7 @@ const USAGE = `Deliveries per server CPU second against raw uWebSockets.js, ever
 
 interface Options {
   readonly rounds: number;
+  readonly warmUpSeconds: number;
   readonly seconds: number;
   readonly clients: number;
   readonly seed: number;
@@ -43,13 +45,23 @@ function readOptions(): Options | null {
   const text = { type: 'string' } as const;
   const { values } = parseArgs({
     options: {
-      ...{ rounds: text, seconds: text, clients: text, seed: text, workloads: text, subjects: text, json: text },
+      ...{
+        rounds: text,
+        'warm-up': text,
+        seconds: text,
+        clients: text,
+        seed: text,
+        workloads: text,
+        subjects: text,
+        json: text,
+      },
       help: { type: 'boolean', short: 'h' },
     },
   });
   if (values.help === true) return null;
   return {
     rounds: positive('rounds', values.rounds ?? '5'),
+    warmUpSeconds: positive('warm-up', values['warm-up'] ?? '15'),
     seconds: positive('seconds', values.seconds ?? '5'),
     clients: positive('clients', values.clients ?? '500'),
     seed: positive('seed', values.seed ?? '1'),
@@ -81,11 +93,11 @@ async function runWorkload(workload: Workload, options: Options, pinned: boolean
 }
 
 async function runRound(round: number, workload: Workload, options: Options, pinned: boolean): Promise<Round> {
-  const { subjects, clients, seconds, seed, rounds } = options;
+  const { subjects, clients, warmUpSeconds, seconds, seed, rounds } = options;
   const order = round % 2 === 1 ? subjects : [...subjects].reverse();
   const measurements: Measurement[] = [];
   for (const subject of order) {
-    const measurement = await measure({ workload, subject, clients, seconds, seed, pinned });
+    const measurement = await measure({ workload, subject, clients, warmUpSeconds, seconds, seed, pinned });
     say(...runLines(round, rounds, measurement));
     measurements.push(measurement);
   }

@@ -14,13 +14,14 @@ import { floodWorkload } from './workloads.ts';
 
 /** What a machine of two virtual cores, whose kernel takes 12 µs a send, carries with its server below 60 % busy. */
 const RATE_KB = 750;
+const WARM_UP_SECONDS = 2;
 
 const USAGE = `What clients that stop reading cost those that read: p99 with them to without, from their first second on.
 
   npx tsx test/bench/stalled.ts [options]
 
   --pairs N          each one run with stalled readers and one without (10)
-  --seconds S        measured window of each run, after 2 s of warm-up (10)
+  --seconds S        measured window of each run, after ${WARM_UP_SECONDS} s of warm-up (10)
   --subjects a,b     (tickwire)
   --clients N        (500)
   --stalled N        of the clients (a tenth of them)
@@ -86,7 +87,16 @@ async function runPair(number: number, subject: SubjectName, options: Options, p
   const { clients, seconds, seed, rateKb } = options;
   const workload = floodWorkload(rateKb * 1_000);
   const one = (count: number): Promise<Measurement> =>
-    measure({ workload, subject, clients, seconds, seed, pinned, stalled: stalledOf(clients, count) });
+    measure({
+      workload,
+      subject,
+      clients,
+      warmUpSeconds: WARM_UP_SECONDS,
+      seconds,
+      seed,
+      pinned,
+      stalled: stalledOf(clients, count),
+    });
   const isWithFirst = number % 2 === 0;
   const first = await one(isWithFirst ? options.stalled : 0);
   const second = await one(isWithFirst ? 0 : options.stalled);
