@@ -76,7 +76,9 @@ test.each([
     while (!SYMBOLS.every(holds)) await take(100_000);
 
     const [connection] = gateway.connections;
-    for (let step = 0; step < STEPS; step++) {
+    const { blocked } = gateway.connectionCounters;
+    // The faster updates come, the more of them are merged, and the later the window is full.
+    for (let step = 0; step < STEPS || blocked.window === 0; step++) {
       for (let updates = random.below(step % 7 === 0 ? 60 : 10); updates > 0; updates--)
         await publish(random.pick(SYMBOLS));
       // Mostly it stands still; then it reads up to some byte of whatever is there.
@@ -85,7 +87,6 @@ test.each([
       const { unansweredBytes, window } = connection!;
       expect(unansweredBytes).toBeLessThanOrEqual(Math.max(SENT_MAX, window.bytes + 4_096));
     }
-    expect(gateway.connectionCounters.blocked.window).toBeGreaterThan(0);
     const isThere = (symbol: string): boolean => stream.find('book', symbol)!.seq === seqs.get(symbol);
     while (!SYMBOLS.every(isThere)) await take(100_000);
 

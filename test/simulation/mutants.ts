@@ -119,7 +119,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a loss that nobody is told of',
     file: 'src/bus/redis-follower.ts',
-    from: '    this.remember(head.seq, head.nonce);\n    for (const listener of this.listeners) listener.lost();\n',
+    from: '    this.remember(head.seq, head.nonce);\n    this.tellLoss();\n',
     to: '    this.remember(head.seq, head.nonce);\n',
     firstSeed: 71,
   },
