@@ -22,7 +22,7 @@ const SNAPSHOT: Update = { kind: 'snapshot', bids: [100, 5, 0], asks: [101, 7, 0
 const DELTA: Update = { kind: 'delta', bids: [99, 1, 0], asks: [] };
 const TRADE: Trade = { kind: 'trade', id: 1, tradeKind: 'trade', side: 'buy', price: 100, size: 1 };
 
-/** Ids of trades that only the server before had, and of those that the next one took. */
+/** Ids of trades, or prices, that only the server before had, and from the second on those that the next one took. */
 const [OLD, NEW] = [10, 20];
 const SPLITS = 2_000;
 const LOG_ENTRIES = 4;
