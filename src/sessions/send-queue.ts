@@ -130,9 +130,10 @@ export class SendQueue {
       this.stop(block, nowMs);
       return false;
     }
-    if (this.flow.pingDueBefore(bytes)) this.taken(this.flow.ping(nowMs));
+    // The ping goes out when all have been sent to: no reader is woken for it in between, and its pong answers for this message too.
+    if (this.flow.pingDueBefore(bytes)) this.wake();
     else this.flow.setLimit(nowMs);
-    return !this.ended && this.block === null;
+    return true;
   }
 
   /** What the socket answered. */
@@ -183,6 +184,7 @@ export class SendQueue {
     if (this.free) this.pumpListing(nowMs);
     if (this.free) this.pumpBehind(nowUs, nowMs);
     this.sendMessage(nowMs);
+    if (this.flow.pingDueBefore(0)) this.ping(nowMs);
     if (this.free) this.settleAll();
     else if (this.wanted !== null && this.block === null && !this.ended) this.stop(this.wanted, nowMs);
     this.wanted = null;
@@ -229,9 +231,9 @@ export class SendQueue {
     });
   }
 
-  /** A ping for a link that had none for long. */
+  /** A ping, where the socket still takes it. */
   ping(nowMs: number): void {
-    if (this.block !== 'socket') this.taken(this.flow.ping(nowMs));
+    if (!this.ended && this.block !== 'socket') this.taken(this.flow.ping(nowMs));
   }
 
   /** The socket is gone. */
@@ -413,7 +415,7 @@ export class SendQueue {
     this.site.counters.messages += 1;
     this.site.counters.frames += this.message.frames;
     this.taken(this.flow.send(this.message.take(), this.served.codec.binary));
-    if (!this.ended && this.block !== 'socket' && this.flow.pingDue) this.taken(this.flow.ping(nowMs));
+    if (this.flow.pingDue) this.ping(nowMs);
   }
 
   private blockFor(bytes: number, nowMs: number): Block | null {

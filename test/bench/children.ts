@@ -16,7 +16,16 @@ const ANSWER_TIMEOUT_MS = 30_000;
 
 export const SUBJECT_CORE = 0;
 export const GENERATOR_CORE = 1;
-const FIRST = ['chrt', '--fifo', '1'] as const;
+/** The child that `keepAwake` runs. */
+export const KEEPER = 'awake';
+/** Whom a process gives way to on its core: none of the ordinary ones, those that were there before, or all. */
+export type Rank = 'first' | 'ordinary' | 'last';
+const COMMAND_OF: Readonly<Record<Rank, readonly string[]>> = {
+  first: ['chrt', '--fifo', '1'],
+  ordinary: [],
+  // What runs in this class is not told from other work in /proc/stat, unless it is nice as well.
+  last: ['nice', '-n', '19', 'chrt', '--idle', '0'],
+};
 
 /** Whether processes can be pinned to both cores. */
 export function canPin(): boolean {
@@ -24,14 +33,15 @@ export function canPin(): boolean {
   return [SUBJECT_CORE, GENERATOR_CORE].every((core) => spawnSync('taskset', ['-c', `${core}`, 'true']).status === 0);
 }
 
-/** Whether a process may go before all ordinary ones of its core, which takes a privilege. */
-export function canGoFirst(): boolean {
-  return spawnSync(FIRST[0], [...FIRST.slice(1), 'true']).status === 0;
+/** Whether processes may have this rank: to go first takes a privilege, and to go last a Linux. */
+export function canRank(rank: Rank): boolean {
+  const [command, ...args] = [...COMMAND_OF[rank], 'true'];
+  return spawnSync(command!, args).status === 0;
 }
 
-/** What a command begins with to be run on one core (null: any), and there before all ordinary processes. */
-export function placed(core: number | null, first = false): string[] {
-  return [...(first ? FIRST : []), ...(core === null ? [] : ['taskset', '-c', `${core}`])];
+/** What a command begins with to be run on one core (null: any), and there at this rank. */
+export function placed(core: number | null, rank: Rank = 'ordinary'): string[] {
+  return [...COMMAND_OF[rank], ...(core === null ? [] : ['taskset', '-c', `${core}`])];
 }
 
 /** Bundles children by the name of their source file. Names stay unkept and nothing is minified: as `tsc` would emit it. */
@@ -53,6 +63,15 @@ export async function bundleChildren(names: readonly string[]): Promise<void> {
   });
 }
 
+/**
+ * Keeps the subject's core from being idle until it is told to stop. A virtual core that is idle may be given away by its host, and its
+ * caches with it: who then comes back with more code and data pays more, and the figures are of the host.
+ */
+export function keepAwake(): () => Promise<void> {
+  const keeper = new Child<never, never>(KEEPER, SUBJECT_CORE, 'last');
+  return () => keeper.stop();
+}
+
 export type SubjectChild = Child<ToSubject, FromSubject>;
 export type GeneratorChild = Child<ToGenerator, FromGenerator>;
 
@@ -65,9 +84,9 @@ export class Child<To extends { type: string }, From extends { type: string }> {
   private changed: () => void = () => {};
 
   /** `core` null: not pinned. */
-  constructor(name: string, core: number | null) {
+  constructor(name: string, core: number | null, rank: Rank = 'ordinary') {
     this.name = name;
-    const [command, ...args] = [...placed(core), process.execPath, `${BUNDLES}${name}.mjs`];
+    const [command, ...args] = [...placed(core, rank), process.execPath, `${BUNDLES}${name}.mjs`];
     // What children print goes to the error stream, so that figures stay alone on the output.
     this.process = spawn(command!, args, { stdio: ['ignore', 2, 2, 'ipc'] });
     this.process.on('message', (message) => {

@@ -17,6 +17,7 @@ import {
 } from './messages.ts';
 import { RawReceiver, TickwireReceiver } from './receivers.ts';
 import { SUBPROTOCOL, subscribeRequest } from './tickframes.ts';
+import { Turning } from './turning.ts';
 import { symbolOf, topicsOf } from './workloads.ts';
 import { OPCODE, ReadBuffer } from './wsframes.ts';
 
@@ -31,12 +32,15 @@ const SAMPLE_CLIENTS = 5;
 interface Usage {
   atUs: number;
   cpuUs: number;
+  /** Of it what was needed. */
+  busyUs: number;
   readBytes: number;
 }
 
 class Generator {
   private readonly clients: Client[] = [];
   private readonly traffic = { bytes: 0, reads: 0 };
+  private readonly turning = new Turning(this.traffic);
   private readonly audit: Audit;
   private readonly receiver: RawReceiver | TickwireReceiver;
   private readonly connectMessage: ConnectMessage;
@@ -102,6 +106,7 @@ class Generator {
   async measure(message: MeasureMessage): Promise<void> {
     this.audit.measure(message);
     this.receiver.measure(message);
+    if (this.connectMessage.awake) this.turning.begin();
     await sleepMs((message.windowFromUs - nowUs()) / 1_000);
     for (const client of this.connectMessage.stalled) {
       this.clients[client]!.stall();
@@ -117,11 +122,12 @@ class Generator {
     const fromMs = performance.now();
     while (!this.audit.complete(lastSeqs) && performance.now() - fromMs < DRAIN_TIMEOUT_MS) await sleepMs(POLL_MS);
     const drainMs = performance.now() - fromMs;
+    this.turning.end();
     for (const client of this.clients) client.end();
     this.audit.finish(lastSeqs);
     const booksChecked = this.verifySample();
     const { deliveries, windowDeliveries, frames, repeats, problems, problemTexts } = this.audit;
-    const { cpuShare, windowBytes } = spent(this.usageAtStart, this.usageAtEnd);
+    const { busyShare, cpuShare, windowBytes } = spent(this.usageAtStart, this.usageAtEnd);
     return {
       type: 'audited',
       ...{ deliveries, windowDeliveries, frames, repeats, problems, problemTexts, drainMs, booksChecked },
@@ -129,12 +135,15 @@ class Generator {
       stalledReadBytes: this.connectMessage.stalled.map((client) => this.clients[client]!.readBytes),
       ...this.traffic,
       windowBytes,
-      generatorCpuShare: cpuShare,
+      generatorCpuShare: busyShare,
+      generatorCoreShare: cpuShare,
     };
   }
 
   private usage(): Usage {
-    return { atUs: nowUs(), cpuUs: cpuUs(), readBytes: this.traffic.bytes };
+    const usedUs = cpuUs();
+    const busyUs = this.connectMessage.awake ? this.turning.busyUs : usedUs;
+    return { atUs: nowUs(), cpuUs: usedUs, busyUs, readBytes: this.traffic.bytes };
   }
 
   /** Of the clients that will stall, by what the gateway calls them. */
@@ -153,10 +162,18 @@ class Generator {
   }
 }
 
-function spent(from: Usage | undefined, to: Usage | undefined): { cpuShare: number; windowBytes: number } {
+interface Spent {
+  busyShare: number;
+  cpuShare: number;
+  windowBytes: number;
+}
+
+function spent(from: Usage | undefined, to: Usage | undefined): Spent {
   if (from === undefined || to === undefined) throw new Error('the drain came before the end of the measured window');
+  const wallUs = to.atUs - from.atUs;
   return {
-    cpuShare: (to.cpuUs - from.cpuUs) / (to.atUs - from.atUs),
+    busyShare: (to.busyUs - from.busyUs) / wallUs,
+    cpuShare: (to.cpuUs - from.cpuUs) / wallUs,
     windowBytes: to.readBytes - from.readBytes,
   };
 }

@@ -20,13 +20,13 @@ export function sampleCores(): CoreSample[] {
   }
 }
 
-/** The `cpuN` lines of /proc/stat: user nice system idle iowait irq softirq steal; guest time is within user time. */
+/** The `cpuN` lines of /proc/stat: user nice system idle iowait irq softirq steal; guest time is within user time. What is nice gives way. */
 export function parseCores(stat: string): CoreSample[] {
   const lines = stat.split('\n').filter((line) => /^cpu\d/.test(line));
   return lines.map((line) => {
     const ticks = line.split(/\s+/).slice(1, 9).map(Number);
     const totalTicks = ticks.reduce((sum, count) => sum + count, 0);
-    return { busyTicks: totalTicks - ticks[3]! - ticks[4]!, totalTicks };
+    return { busyTicks: totalTicks - ticks[1]! - ticks[3]! - ticks[4]!, totalTicks };
   });
 }
 

@@ -36,7 +36,7 @@ function measurement(
         booksChecked: 0,
       },
       ...{ updateLatency: latency, frameLatency: latency, firstSecondLatency: latency },
-      ...{ generatorCpuShare: 0.5, stalledReadBytes: [] },
+      ...{ generatorCpuShare: 0.5, generatorCoreShare: 0.5, stalledReadBytes: [] },
       ...{ problems: problemTexts.length, problemTexts },
     },
     pings: { sent: 0, answered: 0 },
@@ -120,10 +120,10 @@ describe('the share of other processes', () => {
     'cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 10 0 10 100 0 0 0 0 0 0\ncpu1 0 0 0 100 0 0 0 0 0 0\nintr 5\n',
   );
   const to = parseCores(
-    'cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 40 0 20 140 10 0 5 5 0 0\ncpu1 0 0 0 200 0 0 0 0 0 0\nintr 5\n',
+    'cpu  9 9 9 9 9 9 9 9 0 0\ncpu0 40 20 20 120 10 0 5 5 0 0\ncpu1 0 0 0 200 0 0 0 0 0 0\nintr 5\n',
   );
 
-  it('is what a core was busy with beyond the process itself', () => {
+  it('is what a core was busy with beyond the process itself, without what gives way', () => {
     expect(foreignShare(from, to, 0, 0.4)).toBeCloseTo(0.1);
     expect(foreignShare(from, to, 1, 0.01)).toBe(0);
   });

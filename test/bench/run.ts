@@ -4,8 +4,8 @@
 
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { bundleChildren, canPin } from './children.ts';
-import { GENERATOR, type Measurement, measure, SERVER_OF } from './measurement.ts';
+import { bundleChildren, canPin, canRank, KEEPER, keepAwake } from './children.ts';
+import { GENERATOR, type Measurement, type MeasurementOrder, measure, SERVER_OF } from './measurement.ts';
 import { SUBJECTS, type SubjectName, USUAL_SUBJECTS } from './messages.ts';
 import { positive, subjectNamed } from './options.ts';
 import { isValid, type Round, runLines, summaryLines } from './report.ts';
@@ -22,6 +22,7 @@ const USAGE = `Deliveries per server CPU second against raw uWebSockets.js, ever
   --subjects a,b     of ${SUBJECTS.join(', ')} (all but the sends and turns); ratios are to raw, else to raw-pings
   --clients N        (500)
   --seed N           (1)
+  --let-idle         server and generator sleep when they have nothing to do: the server then pays for waking the generator
   --json FILE        all measurements, for machines
 `;
 
@@ -31,6 +32,7 @@ interface Options {
   readonly seconds: number;
   readonly clients: number;
   readonly seed: number;
+  readonly letIdle: boolean;
   readonly workloads: readonly Workload[];
   readonly subjects: readonly SubjectName[];
   readonly json: string | undefined;
@@ -55,6 +57,7 @@ function readOptions(): Options | null {
         subjects: text,
         json: text,
       },
+      'let-idle': { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },
   });
@@ -65,6 +68,7 @@ function readOptions(): Options | null {
     seconds: positive('seconds', values.seconds ?? '5'),
     clients: positive('clients', values.clients ?? '500'),
     seed: positive('seed', values.seed ?? '1'),
+    letIdle: values['let-idle'] ?? false,
     workloads: values.workloads?.split(',').map(workloadNamed) ?? WORKLOADS,
     subjects: values.subjects?.split(',').map(subjectNamed) ?? USUAL_SUBJECTS,
     json: values.json,
@@ -73,31 +77,45 @@ function readOptions(): Options | null {
 
 async function run(options: Options): Promise<WorkloadResult[]> {
   const pinned = canPin();
+  const awake = pinned && !options.letIdle && canRank('last');
   say(
     pinned
       ? 'server on core 0, generator on core 1'
       : 'NOT PINNED: no taskset or fewer than 2 cores; figures will vary more',
+    awake
+      ? 'both are kept awake'
+      : 'both may sleep: servers pay for waking the generator, and a virtual machine for what its host does meanwhile',
   );
-  await bundleChildren([...new Set([GENERATOR, ...options.subjects.map((subject) => SERVER_OF[subject])])]);
-  const results: WorkloadResult[] = [];
-  for (const workload of options.workloads) results.push(await runWorkload(workload, options, pinned));
-  return results;
+  await bundleChildren([...new Set([GENERATOR, KEEPER, ...options.subjects.map((subject) => SERVER_OF[subject])])]);
+  const letSleep = awake ? keepAwake() : async () => {};
+  try {
+    const results: WorkloadResult[] = [];
+    for (const workload of options.workloads) results.push(await runWorkload(workload, options, { pinned, awake }));
+    return results;
+  } finally {
+    await letSleep();
+  }
 }
 
-async function runWorkload(workload: Workload, options: Options, pinned: boolean): Promise<WorkloadResult> {
+/** How the processes are run. */
+type Placement = Pick<MeasurementOrder, 'pinned' | 'awake'>;
+
+async function runWorkload(workload: Workload, options: Options, placement: Placement): Promise<WorkloadResult> {
   say('', describeWorkload(workload, options.clients));
   const rounds: Round[] = [];
-  for (let round = 1; round <= options.rounds; round++) rounds.push(await runRound(round, workload, options, pinned));
+  for (let round = 1; round <= options.rounds; round++) {
+    rounds.push(await runRound(round, workload, options, placement));
+  }
   say(...summaryLines(rounds, options.subjects));
   return { workload, rounds };
 }
 
-async function runRound(round: number, workload: Workload, options: Options, pinned: boolean): Promise<Round> {
+async function runRound(round: number, workload: Workload, options: Options, placement: Placement): Promise<Round> {
   const { subjects, clients, warmUpSeconds, seconds, seed, rounds } = options;
   const order = round % 2 === 1 ? subjects : [...subjects].reverse();
   const measurements: Measurement[] = [];
   for (const subject of order) {
-    const measurement = await measure({ workload, subject, clients, warmUpSeconds, seconds, seed, pinned });
+    const measurement = await measure({ workload, subject, clients, warmUpSeconds, seconds, seed, ...placement });
     say(...runLines(round, rounds, measurement));
     measurements.push(measurement);
   }

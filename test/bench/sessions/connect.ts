@@ -1,7 +1,7 @@
 // Owns the part `connect`: how many connects a second there can be, and how long one takes to its welcome at half of that, next to
 // raw uWebSockets.js that sends the same bytes. Rounds alternate. Invariant: both are measured at the same rate, by the same crowd.
 
-import { canGoFirst, GENERATOR_CORE, SUBJECT_CORE } from '../children.ts';
+import { canRank, GENERATOR_CORE, SUBJECT_CORE } from '../children.ts';
 import { FOREIGN_SHARE_MAX, foreignShare, sampleCores } from '../machine.ts';
 import { flood, pace } from './hasty.ts';
 import type { Paced } from './messages.ts';
@@ -37,7 +37,7 @@ interface Saturation {
 
 export const connect: Part = async (options) => {
   const { say, pinned } = options;
-  const first = pinned && canGoFirst();
+  const first = pinned && canRank('first');
   say(
     '',
     'connect: from the TCP connect to the first WebSocket message, then a reset; 16 source addresses on loopback',
@@ -120,7 +120,7 @@ class Connecting {
     const coresFrom = sampleCores();
     const { target } = this.served[name];
     const order = { ...target, connectsPerSec, warmUpSeconds: WARM_UP_SECONDS, seconds };
-    const paced = await pace(order, this.core, this.first);
+    const paced = await pace(order, this.core, this.first ? 'first' : 'ordinary');
     const foreign = foreignShare(coresFrom, sampleCores(), GENERATOR_CORE, paced.cpuShare) ?? 0;
     options.say(pacedLine(round, name, paced, options.pinned ? foreign : 0));
     this.valid = tellFaults(name, paced, options) && this.valid;

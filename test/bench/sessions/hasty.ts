@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { placed } from '../children.ts';
+import { placed, type Rank } from '../children.ts';
 import { SOURCES, upgradeOf } from './link.ts';
 import type { Flooded, FloodOrder, Paced, PaceOrder, Target } from './messages.ts';
 
@@ -16,10 +16,10 @@ export async function flood({ inFlight, seconds, ...target }: FloodOrder, core: 
   return { connects: connects!, seconds: wallSeconds!, cpuShare: cpuShare!, ...told.faults };
 }
 
-/** At so many a second, whatever happens. `first`: what else its core does must wait, lest that be in the latencies. */
-export async function pace(order: PaceOrder, core: number | null, first = false): Promise<Paced> {
+/** At so many a second, whatever happens. What is not of this rank on its core is in the latencies, unless it goes first. */
+export async function pace(order: PaceOrder, core: number | null, rank: Rank = 'ordinary'): Promise<Paced> {
   const { connectsPerSec, warmUpSeconds, seconds, ...target } = order;
-  const told = await run(placed(core, first), target, ['pace', connectsPerSec, warmUpSeconds, seconds]);
+  const told = await run(placed(core, rank), target, ['pace', connectsPerSec, warmUpSeconds, seconds]);
   const { count, p50Us, p99Us, maxUs, latenessP99Us, cpuShare } = told.figures;
   const latency = { count: count!, p50Us: p50Us!, p99Us: p99Us!, maxUs: maxUs! };
   return { latency, latenessP99Us: latenessP99Us!, cpuShare: cpuShare!, ...told.faults };
