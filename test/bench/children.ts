@@ -64,12 +64,14 @@ export async function bundleChildren(names: readonly string[]): Promise<void> {
 }
 
 /**
- * Keeps the subject's core from being idle until it is told to stop. A virtual core that is idle may be given away by its host, and its
- * caches with it: who then comes back with more code and data pays more, and the figures are of the host.
+ * Keeps both cores from being idle until it is told to stop. A virtual core that is idle may be given away by its host, and its caches with
+ * it: who then comes back with more code and data pays more, and the figures are of the host.
  */
 export function keepAwake(): () => Promise<void> {
-  const keeper = new Child<never, never>(KEEPER, SUBJECT_CORE, 'last');
-  return () => keeper.stop();
+  const keepers = [SUBJECT_CORE, GENERATOR_CORE].map((core) => new Child<never, never>(KEEPER, core, 'last'));
+  return async () => {
+    await Promise.all(keepers.map((keeper) => keeper.stop()));
+  };
 }
 
 export type SubjectChild = Child<ToSubject, FromSubject>;

@@ -6,6 +6,7 @@ import { Audit, RULES } from './audit.ts';
 import { sessionOf, verifyBooks } from './books.ts';
 import { Client, type ClientShare } from './client.ts';
 import { clockOffsetUs, cpuUs, nowUs } from './clock.ts';
+import { Looks } from './looks.ts';
 import {
   type AuditedMessage,
   type ConnectMessage,
@@ -17,7 +18,6 @@ import {
 } from './messages.ts';
 import { RawReceiver, TickwireReceiver } from './receivers.ts';
 import { SUBPROTOCOL, subscribeRequest } from './tickframes.ts';
-import { Turning } from './turning.ts';
 import { symbolOf, topicsOf } from './workloads.ts';
 import { OPCODE, ReadBuffer } from './wsframes.ts';
 
@@ -32,15 +32,13 @@ const SAMPLE_CLIENTS = 5;
 interface Usage {
   atUs: number;
   cpuUs: number;
-  /** Of it what was needed. */
-  busyUs: number;
   readBytes: number;
 }
 
 class Generator {
   private readonly clients: Client[] = [];
   private readonly traffic = { bytes: 0, reads: 0 };
-  private readonly turning = new Turning(this.traffic);
+  private readonly looks = new Looks();
   private readonly audit: Audit;
   private readonly receiver: RawReceiver | TickwireReceiver;
   private readonly connectMessage: ConnectMessage;
@@ -106,7 +104,7 @@ class Generator {
   async measure(message: MeasureMessage): Promise<void> {
     this.audit.measure(message);
     this.receiver.measure(message);
-    if (this.connectMessage.awake) this.turning.begin();
+    if (this.connectMessage.looks) this.looks.begin();
     await sleepMs((message.windowFromUs - nowUs()) / 1_000);
     for (const client of this.connectMessage.stalled) {
       this.clients[client]!.stall();
@@ -122,12 +120,12 @@ class Generator {
     const fromMs = performance.now();
     while (!this.audit.complete(lastSeqs) && performance.now() - fromMs < DRAIN_TIMEOUT_MS) await sleepMs(POLL_MS);
     const drainMs = performance.now() - fromMs;
-    this.turning.end();
+    this.looks.end();
     for (const client of this.clients) client.end();
     this.audit.finish(lastSeqs);
     const booksChecked = this.verifySample();
     const { deliveries, windowDeliveries, frames, repeats, problems, problemTexts } = this.audit;
-    const { busyShare, cpuShare, windowBytes } = spent(this.usageAtStart, this.usageAtEnd);
+    const { cpuShare, windowBytes } = spent(this.usageAtStart, this.usageAtEnd);
     return {
       type: 'audited',
       ...{ deliveries, windowDeliveries, frames, repeats, problems, problemTexts, drainMs, booksChecked },
@@ -135,15 +133,12 @@ class Generator {
       stalledReadBytes: this.connectMessage.stalled.map((client) => this.clients[client]!.readBytes),
       ...this.traffic,
       windowBytes,
-      generatorCpuShare: busyShare,
-      generatorCoreShare: cpuShare,
+      generatorCpuShare: cpuShare,
     };
   }
 
   private usage(): Usage {
-    const usedUs = cpuUs();
-    const busyUs = this.connectMessage.awake ? this.turning.busyUs : usedUs;
-    return { atUs: nowUs(), cpuUs: usedUs, busyUs, readBytes: this.traffic.bytes };
+    return { atUs: nowUs(), cpuUs: cpuUs(), readBytes: this.traffic.bytes };
   }
 
   /** Of the clients that will stall, by what the gateway calls them. */
@@ -162,18 +157,10 @@ class Generator {
   }
 }
 
-interface Spent {
-  busyShare: number;
-  cpuShare: number;
-  windowBytes: number;
-}
-
-function spent(from: Usage | undefined, to: Usage | undefined): Spent {
+function spent(from: Usage | undefined, to: Usage | undefined): { cpuShare: number; windowBytes: number } {
   if (from === undefined || to === undefined) throw new Error('the drain came before the end of the measured window');
-  const wallUs = to.atUs - from.atUs;
   return {
-    busyShare: (to.busyUs - from.busyUs) / wallUs,
-    cpuShare: (to.cpuUs - from.cpuUs) / wallUs,
+    cpuShare: (to.cpuUs - from.cpuUs) / (to.atUs - from.atUs),
     windowBytes: to.readBytes - from.readBytes,
   };
 }

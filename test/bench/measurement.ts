@@ -38,8 +38,8 @@ export interface MeasurementOrder {
   readonly seconds: number;
   readonly seed: number;
   readonly pinned: boolean;
-  /** The generator does not sleep. */
-  readonly awake?: boolean;
+  /** The generator looks for what has come, instead of being woken for it. */
+  readonly looks?: boolean;
   /** Clients that stop reading when the window begins; present, though perhaps empty: queues are watched. */
   readonly stalled?: readonly number[];
 }
@@ -87,11 +87,11 @@ async function measureOnce(order: MeasurementOrder): Promise<Measurement> {
 }
 
 async function connect(order: MeasurementOrder, server: SubjectChild, generator: GeneratorChild): Promise<void> {
-  const { subject, clients, seed, workload, stalled, awake = false } = order;
+  const { subject, clients, seed, workload, stalled, looks = false } = order;
   server.tell({ type: 'setup', subject, workload, clientsExpected: clients, seed });
   const ready = await server.next('ready');
   const { port } = ready;
-  generator.tell({ type: 'connect', subject, workload, clients, stalled: stalled ?? [], seed, port, awake });
+  generator.tell({ type: 'connect', subject, workload, clients, stalled: stalled ?? [], seed, port, looks });
   const connected = await generator.next('connected');
   if (stalled !== undefined) {
     server.tell({ type: 'watch', clients: stalled, sessions: connected.stalledSessions });
@@ -149,7 +149,7 @@ function summarise(order: MeasurementOrder, window: ServerWindow, audited: Audit
     serverCpuShare,
     latenessP50Us: end.latenessP50Us,
     latenessP99Us: end.latenessP99Us,
-    foreignShares: [foreignOn(SUBJECT_CORE, serverCpuShare), foreignOn(GENERATOR_CORE, audited.generatorCoreShare)],
+    foreignShares: [foreignOn(SUBJECT_CORE, serverCpuShare), foreignOn(GENERATOR_CORE, audited.generatorCpuShare)],
     audited,
     pings: end.pings,
     watched: end.watched,

@@ -98,8 +98,8 @@ export interface ConnectMessage {
   stalled: readonly number[];
   seed: number;
   port: number;
-  /** It does not sleep from the warm-up on. */
-  awake: boolean;
+  /** It looks for what has come, instead of being woken for it. */
+  looks: boolean;
 }
 export interface MeasureMessage extends SchedulePlan {
   type: 'measure';
@@ -141,9 +141,7 @@ export interface AuditedMessage {
   firstSecondLatency: LatencySummary;
   /** WebSocket bytes that each of the clients in `stalled` read before it stopped. */
   stalledReadBytes: number[];
-  /** What it needed of its core, and what it took: more where it did not sleep. */
   generatorCpuShare: number;
-  generatorCoreShare: number;
   drainMs: number;
   problems: number;
   /** The first few, in words. */

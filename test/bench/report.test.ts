@@ -36,7 +36,7 @@ function measurement(
         booksChecked: 0,
       },
       ...{ updateLatency: latency, frameLatency: latency, firstSecondLatency: latency },
-      ...{ generatorCpuShare: 0.5, generatorCoreShare: 0.5, stalledReadBytes: [] },
+      ...{ generatorCpuShare: 0.5, stalledReadBytes: [] },
       ...{ problems: problemTexts.length, problemTexts },
     },
     pings: { sent: 0, answered: 0 },

@@ -22,7 +22,7 @@ const USAGE = `Deliveries per server CPU second against raw uWebSockets.js, ever
   --subjects a,b     of ${SUBJECTS.join(', ')} (all but the sends and turns); ratios are to raw, else to raw-pings
   --clients N        (500)
   --seed N           (1)
-  --let-idle         server and generator sleep when they have nothing to do: the server then pays for waking the generator
+  --let-idle         cores may be idle, and the generator is woken for what comes, which servers pay for
   --json FILE        all measurements, for machines
 `;
 
@@ -83,14 +83,15 @@ async function run(options: Options): Promise<WorkloadResult[]> {
       ? 'server on core 0, generator on core 1'
       : 'NOT PINNED: no taskset or fewer than 2 cores; figures will vary more',
     awake
-      ? 'both are kept awake'
-      : 'both may sleep: servers pay for waking the generator, and a virtual machine for what its host does meanwhile',
+      ? 'both cores are kept awake; the generator looks for what has come'
+      : 'both cores may be idle; the generator is woken for what comes, which servers pay for',
   );
   await bundleChildren([...new Set([GENERATOR, KEEPER, ...options.subjects.map((subject) => SERVER_OF[subject])])]);
   const letSleep = awake ? keepAwake() : async () => {};
   try {
     const results: WorkloadResult[] = [];
-    for (const workload of options.workloads) results.push(await runWorkload(workload, options, { pinned, awake }));
+    for (const workload of options.workloads)
+      results.push(await runWorkload(workload, options, { pinned, looks: awake }));
     return results;
   } finally {
     await letSleep();
@@ -98,7 +99,7 @@ async function run(options: Options): Promise<WorkloadResult[]> {
 }
 
 /** How the processes are run. */
-type Placement = Pick<MeasurementOrder, 'pinned' | 'awake'>;
+type Placement = Pick<MeasurementOrder, 'pinned' | 'looks'>;
 
 async function runWorkload(workload: Workload, options: Options, placement: Placement): Promise<WorkloadResult> {
   say('', describeWorkload(workload, options.clients));

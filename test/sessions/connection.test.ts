@@ -1,6 +1,6 @@
 // Holds a connection to what it owes a client that does not keep up, and to leaving nothing behind when it closes.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { msgpackCodec } from '../../src/protocol/codecs.ts';
 import { ByteWriter } from '../../src/protocol/writer.ts';
 import { Station } from '../topics/station.ts';
@@ -62,6 +62,33 @@ describe('a client that is backlogged again and again', () => {
     client.drain();
     await station.settle();
     expect(client.held('book', 'X').seq).toBe(3);
+  });
+});
+
+describe('a ping that comes to be due while a turn sends', () => {
+  test('goes out when all have been sent to', async () => {
+    const station = await stationWith(['X']);
+    const clients = [station.connect(), station.connect(), station.connect()];
+    for (const { stream } of clients) stream.subscribe('book', ['X']);
+    await station.settle();
+    const turns: string[][] = [];
+    for (const client of clients) {
+      for (const call of ['send', 'ping'] as const) {
+        const real = client[call].bind(client) as (...given: unknown[]) => number;
+        vi.spyOn(client, call).mockImplementation((...given: unknown[]) => {
+          turns.at(-1)!.push(call);
+          return real(...given);
+        });
+      }
+    }
+    for (let turn = 0; turn < 1_000; turn++) {
+      turns.push([]);
+      await station.publish('X', { kind: 'delta', bids: [100, turn + 6, 0], asks: [] });
+      await station.settle();
+    }
+    const pinging = turns.filter((calls) => calls.includes('ping'));
+    expect(pinging.length).toBeGreaterThan(0);
+    for (const calls of pinging) expect(calls).toEqual(['send', 'send', 'send', 'ping', 'ping', 'ping']);
   });
 });
 
