@@ -114,7 +114,12 @@ export class BookTopic extends StateTopic {
 /** An update's levels with as many numbers each as the topic's frames have. */
 function strided(flat: FlatLevels, stride: number): FlatLevels {
   if (stride === LEVEL_STRIDE) return flat;
-  const out: number[] = [];
-  for (let i = 0; i < flat.length; i += LEVEL_STRIDE) out.push(flat[i]!, flat[i + 1]!);
+  // As long as it needs to be: a ring keeps a thousand of them, and one that grew by pushing takes more than twice the memory.
+  const out = new Array<number>((flat.length / LEVEL_STRIDE) * 2);
+  let length = 0;
+  for (let i = 0; i < flat.length; i += LEVEL_STRIDE) {
+    out[length++] = flat[i]!;
+    out[length++] = flat[i + 1]!;
+  }
   return out;
 }
