@@ -130,7 +130,7 @@ export class SendQueue {
       this.stop(block, nowMs);
       return false;
     }
-    // The ping goes out when all have been sent to: no reader is woken for it in between, and its pong answers for this message too.
+    // The ping goes out when all have been sent to: its pong answers for this message too, and a peer that answers in between costs the others time.
     if (this.flow.pingDueBefore(bytes)) this.wake();
     else this.flow.setLimit(nowMs);
     return true;

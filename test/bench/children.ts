@@ -65,7 +65,7 @@ export async function bundleChildren(names: readonly string[]): Promise<void> {
 
 /**
  * Keeps both cores from being idle until it is told to stop. A virtual core that is idle may be given away by its host, and its caches with
- * it: who then comes back with more code and data pays more, and the figures are of the host.
+ * it: who then comes back with more code and data pays more, and the figures are of the host. KEEPER must have been bundled.
  */
 export function keepAwake(): () => Promise<void> {
   const keepers = [SUBJECT_CORE, GENERATOR_CORE].map((core) => new Child<never, never>(KEEPER, core, 'last'));

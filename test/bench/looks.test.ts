@@ -4,7 +4,7 @@ import { setTimeout as sleepMs } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { Looks } from './looks.ts';
 
-it('lets the event loop read and its timers run, until it ends', async () => {
+it('lets the event loop read and its timers run', async () => {
   const server = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };

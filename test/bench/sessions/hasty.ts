@@ -16,7 +16,7 @@ export async function flood({ inFlight, seconds, ...target }: FloodOrder, core: 
   return { connects: connects!, seconds: wallSeconds!, cpuShare: cpuShare!, ...told.faults };
 }
 
-/** At so many a second, whatever happens. What is not of this rank on its core is in the latencies, unless it goes first. */
+/** At so many a second, whatever happens. What else its core does is in the latencies, unless it goes first. */
 export async function pace(order: PaceOrder, core: number | null, rank: Rank = 'ordinary'): Promise<Paced> {
   const { connectsPerSec, warmUpSeconds, seconds, ...target } = order;
   const told = await run(placed(core, rank), target, ['pace', connectsPerSec, warmUpSeconds, seconds]);
