@@ -48,9 +48,9 @@ export class Audit {
   repeats = 0;
   problems = 0;
   readonly problemTexts: string[] = [];
-  private readonly updateLatency = new Histogram();
-  private readonly frameLatency = new Histogram();
-  private readonly firstSecondLatency = new Histogram();
+  private updateLatency = new Histogram();
+  private frameLatency = new Histogram();
+  private firstSecondLatency = new Histogram();
   /** By client and topic. */
   private readonly held: Int32Array;
   private readonly topics: number;
@@ -164,6 +164,19 @@ export class Audit {
   problem(text: string): void {
     this.problems++;
     if (this.problemTexts.length < PROBLEM_TEXTS_MAX) this.problemTexts.push(text);
+  }
+
+  /** Counts from nothing; what clients hold stays. */
+  begin(): void {
+    this.deliveries = 0;
+    this.windowDeliveries = 0;
+    this.frames = 0;
+    this.repeats = 0;
+    this.problems = 0;
+    this.problemTexts.length = 0;
+    this.updateLatency = new Histogram();
+    this.frameLatency = new Histogram();
+    this.firstSecondLatency = new Histogram();
   }
 
   /** Whether every client holds the last of each of its topics. */

@@ -1,5 +1,5 @@
 // Owns the proof that a sample of Tickwire clients holds exact books: their messages are recorded during the run and
-// applied after it, so that the proof costs the measurement nothing. The generator calls it once, after the drain.
+// applied after it, so that the proof costs the measurement nothing. The generator calls it after each drain.
 // Invariant: recorded messages are whole, in order, and complete from the connection's first.
 
 import type { LocalBook } from '../../src/client/local-book.ts';
@@ -8,11 +8,11 @@ import type { Book } from '../../src/market/book.ts';
 import { LEVEL_STRIDE } from '../../src/market/update.ts';
 import { msgpackCodec } from '../../src/protocol/codecs.ts';
 
-/** Everything that one client received. */
+/** What one client received since it was verified last. */
 export interface RecordedClient {
   readonly client: number;
   /** WebSocket messages of one or more frames each. */
-  readonly messages: readonly Uint8Array[];
+  readonly messages: Uint8Array[];
 }
 
 export interface BooksVerdict {
@@ -20,8 +20,6 @@ export interface BooksVerdict {
   readonly checked: number;
   readonly problems: readonly string[];
 }
-
-export type VerifyBooks = (recorded: readonly RecordedClient[]) => BooksVerdict;
 
 /** What the gateway calls the client's connection: its first message says it. */
 export function sessionOf({ client, messages }: RecordedClient): string {
@@ -31,21 +29,37 @@ export function sessionOf({ client, messages }: RecordedClient): string {
   return welcome.session;
 }
 
-/** Applies every recorded frame and compares checksums. */
-export const verifyBooks: VerifyBooks = (recorded) => {
-  let checked = 0;
-  const problems: string[] = [];
-  for (const { client, messages } of recorded) {
+/** Applies every frame to its client's books, and compares checksums. */
+export class BookProof {
+  private checked = 0;
+  private problems: string[] = [];
+  private readonly streams = new Map<number, ClientStream>();
+
+  /** Takes what was recorded, and leaves nothing of it. */
+  verify(recorded: readonly RecordedClient[]): BooksVerdict {
+    this.checked = 0;
+    this.problems = [];
+    for (const { client, messages } of recorded) {
+      const stream = this.streamOf(client);
+      for (const message of messages) stream.receive(message);
+      messages.length = 0;
+    }
+    return { checked: this.checked, problems: this.problems };
+  }
+
+  private streamOf(client: number): ClientStream {
+    const known = this.streams.get(client);
+    if (known !== undefined) return known;
     const stream = new ClientStream(msgpackCodec, () => {}, {
       book: () => {
-        checked += 1;
+        this.checked += 1;
       },
-      resync: ({ topic }, reason) => problems.push(`client ${client}: ${topic.symbol} has a ${reason}`),
+      resync: ({ topic }, reason) => this.problems.push(`client ${client}: ${topic.symbol} has a ${reason}`),
     });
-    for (const message of messages) stream.receive(message);
+    this.streams.set(client, stream);
+    return stream;
   }
-  return { checked, problems };
-};
+}
 
 /** Whether the client's book has exactly the best `depth` levels of the gateway's, sizes included. */
 export function sameBook(local: Pick<LocalBook, 'bids' | 'asks'>, book: Book, depth: number): boolean {

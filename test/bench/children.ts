@@ -116,6 +116,15 @@ export class Child<To extends { type: string }, From extends { type: string }> {
     return message as Extract<From, { type: Type }>;
   }
 
+  /** Stops it where it is, until it is woken. */
+  rest(): void {
+    this.process.kill('SIGSTOP');
+  }
+
+  wake(): void {
+    this.process.kill('SIGCONT');
+  }
+
   async stop(): Promise<void> {
     if (this.exit !== undefined) return;
     this.process.kill('SIGKILL');

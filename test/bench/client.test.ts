@@ -35,7 +35,7 @@ afterEach(async () => {
 function share(): ClientShare {
   const { port } = server.address() as { port: number };
   return {
-    ...{ port, subprotocol: null, buffer: new ReadBuffer(), traffic: { bytes: 0, reads: 0 } },
+    ...{ port, subprotocol: null, buffer: new ReadBuffer(), acknowledge: null, traffic: { bytes: 0, reads: 0 } },
     audit: { receive: () => {}, problem: (text) => void problems.push(text) },
     receiver: {
       receive: (_, bytes, start, end) => void messages.push(Buffer.from(bytes.subarray(start, end)).toString()),

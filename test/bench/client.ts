@@ -21,6 +21,8 @@ export interface ClientShare {
   readonly port: number;
   readonly subprotocol: string | null;
   readonly buffer: ReadBuffer;
+  /** After each write; null: acknowledgements may be delayed. */
+  readonly acknowledge: ((socket: Socket) => void) | null;
   readonly audit: Pick<Audit, 'receive' | 'problem'>;
   readonly receiver: Pick<Receiver, 'receive'>;
   readonly traffic: { bytes: number; reads: number };
@@ -61,6 +63,7 @@ export class Client implements WsSink {
 
   send(opcode: number, payload: Uint8Array): void {
     this.socket.write(maskedFrame(opcode, payload));
+    this.share.acknowledge?.(this.socket);
   }
 
   /** Reads nothing more, and so says nothing more. What becomes of the connection then is no fault. */

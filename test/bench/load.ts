@@ -1,9 +1,10 @@
 // Owns the load generator process: clients, audit, and its side of the conversation with the orchestrator.
-// Invariant: the audit's verdict covers every delivery from the first connection to the end of the drain.
+// Invariant: the audits' verdicts cover every delivery from the first connection to the end of the last drain.
 
 import { setTimeout as sleepMs } from 'node:timers/promises';
+import { acknowledger } from './acknowledgements.ts';
 import { Audit, RULES } from './audit.ts';
-import { sessionOf, verifyBooks } from './books.ts';
+import { BookProof, sessionOf } from './books.ts';
 import { Client, type ClientShare } from './client.ts';
 import { clockOffsetUs, cpuUs, nowUs } from './clock.ts';
 import { Looks } from './looks.ts';
@@ -41,6 +42,7 @@ class Generator {
   private readonly looks = new Looks();
   private readonly audit: Audit;
   private readonly receiver: RawReceiver | TickwireReceiver;
+  private readonly proof = new BookProof();
   private readonly connectMessage: ConnectMessage;
   private usageAtStart: Usage | undefined;
   private usageAtEnd: Usage | undefined;
@@ -63,11 +65,12 @@ class Generator {
 
   /** Opens all clients and waits until each has what it subscribes to. */
   async connect(): Promise<void> {
-    const { clients, port, subject } = this.connectMessage;
+    const { clients, port, subject, delayedAcks } = this.connectMessage;
     const share: ClientShare = {
       port,
       subprotocol: isBaseline(subject) ? null : SUBPROTOCOL,
       buffer: new ReadBuffer(),
+      acknowledge: delayedAcks ? null : acknowledger(),
       audit: this.audit,
       receiver: this.receiver,
       traffic: this.traffic,
@@ -88,7 +91,7 @@ class Generator {
     const opened = new Client(client, share);
     this.clients[client] = opened;
     await opened.open;
-    // Every subject's clients say something: a kernel acknowledges less once its process has answered, and the server pays.
+    // Every subject's clients say something: a kernel may acknowledge less once its process has answered, and the server pays.
     const mode = subject.startsWith('tickwire-raw') ? 'raw' : 'live';
     opened.send(OPCODE.binary, subscribeRequest(1, topics.map(symbolOf), mode));
   }
@@ -101,32 +104,37 @@ class Generator {
     throw new Error(`${subscriptionsWaiting} subscriptions have no first state after 10 s: ${problemTexts.join('; ')}`);
   }
 
+  /** Clients that are to stall do so in the first window. */
   async measure(message: MeasureMessage): Promise<void> {
     this.audit.measure(message);
     this.receiver.measure(message);
     if (this.connectMessage.looks) this.looks.begin();
     await sleepMs((message.windowFromUs - nowUs()) / 1_000);
-    for (const client of this.connectMessage.stalled) {
-      this.clients[client]!.stall();
-      this.audit.dismiss(client);
-    }
+    if (this.usageAtStart === undefined) this.stall();
     this.usageAtStart = this.usage();
     await sleepMs((message.windowToUs - nowUs()) / 1_000);
     this.usageAtEnd = this.usage();
   }
 
-  /** Waits for what is under way, then closes. */
+  private stall(): void {
+    for (const client of this.connectMessage.stalled) {
+      this.clients[client]!.stall();
+      this.audit.dismiss(client);
+    }
+  }
+
+  /** Waits for what is under way. */
   async drain({ lastSeqs }: DrainMessage): Promise<AuditedMessage> {
     const fromMs = performance.now();
     while (!this.audit.complete(lastSeqs) && performance.now() - fromMs < DRAIN_TIMEOUT_MS) await sleepMs(POLL_MS);
     const drainMs = performance.now() - fromMs;
     this.looks.end();
-    for (const client of this.clients) client.end();
     this.audit.finish(lastSeqs);
     const booksChecked = this.verifySample();
-    const { deliveries, windowDeliveries, frames, repeats, problems, problemTexts } = this.audit;
+    const { deliveries, windowDeliveries, frames, repeats, problems } = this.audit;
+    const problemTexts = [...this.audit.problemTexts];
     const { cpuShare, windowBytes } = spent(this.usageAtStart, this.usageAtEnd);
-    return {
+    const audited: AuditedMessage = {
       type: 'audited',
       ...{ deliveries, windowDeliveries, frames, repeats, problems, problemTexts, drainMs, booksChecked },
       ...this.audit.latencies(),
@@ -135,6 +143,10 @@ class Generator {
       windowBytes,
       generatorCpuShare: cpuShare,
     };
+    this.audit.begin();
+    this.traffic.bytes = 0;
+    this.traffic.reads = 0;
+    return audited;
   }
 
   private usage(): Usage {
@@ -150,7 +162,7 @@ class Generator {
 
   private verifySample(): number {
     if (!(this.receiver instanceof TickwireReceiver)) return 0;
-    const { checked, problems } = verifyBooks(this.receiver.recorded);
+    const { checked, problems } = this.proof.verify(this.receiver.recorded);
     for (const problem of problems) this.audit.problem(problem);
     if (checked === 0) this.audit.problem('no book state of the sampled clients was verified');
     return checked;

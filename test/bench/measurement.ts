@@ -1,6 +1,6 @@
-// Owns one measured run: a fresh subject and a fresh generator, warm-up, window, drain, audit.
-// run.ts calls it for every workload, round and subject; stalled.ts with clients that stop reading.
-// Invariant: both processes are gone when it returns or throws.
+// Owns what is measured: a subject and its generator, alive from `open` to `close`, and the windows that are measured of them.
+// run.ts has several of them take turns; stalled.ts measures fresh ones, with clients that stop reading.
+// Invariant: while it rests neither of its processes runs at all; both are gone once it is closed.
 
 import { Child, GENERATOR_CORE, type GeneratorChild, SUBJECT_CORE, type SubjectChild } from './children.ts';
 import { CLOCK_SKEW_MAX_US, nowUs } from './clock.ts';
@@ -11,7 +11,7 @@ import type { WatchReport } from './watch.ts';
 import type { Workload } from './workloads.ts';
 
 /** Before the first update, for the orders to arrive. */
-const LEAD_US = 300_000;
+const ORDERS_US = 100_000;
 
 /** The child that is measured as each subject. */
 export const SERVER_OF: Readonly<Record<SubjectName, string>> = {
@@ -29,19 +29,24 @@ export const SERVER_OF: Readonly<Record<SubjectName, string>> = {
 };
 export const GENERATOR = 'load';
 
-export interface MeasurementOrder {
+export interface ContenderOrder {
   readonly workload: Workload;
   readonly subject: SubjectName;
   readonly clients: number;
-  /** Load before the window: V8 compiles for as long. */
-  readonly warmUpSeconds: number;
-  readonly seconds: number;
   readonly seed: number;
   readonly pinned: boolean;
   /** The generator looks for what has come, instead of being woken for it. */
   readonly looks?: boolean;
-  /** Clients that stop reading when the window begins; present, though perhaps empty: queues are watched. */
+  /** The generator's kernel may delay acknowledgements once a client has answered, which servers pay for on loopback. */
+  readonly delayedAcks?: boolean;
+  /** Clients that stop reading when the first window begins; present, though perhaps empty: queues are watched. */
   readonly stalled?: readonly number[];
+}
+
+export interface WindowOrder {
+  /** Load before the window: V8 compiles for the first seconds, and caches are another's after a rest. */
+  readonly leadSeconds: number;
+  readonly seconds: number;
 }
 
 export interface Measurement {
@@ -65,64 +70,106 @@ const CLOCK_TRIES_MAX = 5;
 
 class ClockSkewError extends Error {}
 
-export async function measure(order: MeasurementOrder): Promise<Measurement> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await measureOnce(order);
-    } catch (error) {
-      if (!(error instanceof ClockSkewError) || tries === CLOCK_TRIES_MAX) throw error;
+/** Measures one window of fresh processes. */
+export async function measure(order: ContenderOrder, window: WindowOrder): Promise<Measurement> {
+  const contender = await Contender.open(order);
+  try {
+    return await contender.measure(window);
+  } finally {
+    await contender.close();
+  }
+}
+
+export class Contender {
+  private pings: PingCounts = { sent: 0, answered: 0 };
+
+  private constructor(
+    private readonly order: ContenderOrder,
+    private readonly server: SubjectChild,
+    private readonly generator: GeneratorChild,
+  ) {}
+
+  /** Begins both processes and connects all clients. */
+  static async open(order: ContenderOrder): Promise<Contender> {
+    for (let tries = 1; ; tries++) {
+      const contender = new Contender(
+        order,
+        new Child(SERVER_OF[order.subject], order.pinned ? SUBJECT_CORE : null),
+        new Child(GENERATOR, order.pinned ? GENERATOR_CORE : null),
+      );
+      try {
+        await contender.connect();
+        return contender;
+      } catch (error) {
+        await contender.close();
+        if (!(error instanceof ClockSkewError) || tries === CLOCK_TRIES_MAX) throw error;
+      }
+    }
+  }
+
+  get subject(): SubjectName {
+    return this.order.subject;
+  }
+
+  /** Load, a window, drain, audit. */
+  async measure(window: WindowOrder): Promise<Measurement> {
+    const { server, generator } = this;
+    const plan = planFrom(window);
+    generator.tell({ type: 'measure', ...plan });
+    server.tell({ type: 'start', ...plan });
+    const start = await server.next('windowStart', window.leadSeconds * 1_000);
+    const coresAtStart = sampleCores();
+    const end = await server.next('windowEnd', window.seconds * 1_000);
+    const coresAtEnd = sampleCores();
+    generator.tell({ type: 'drain', lastSeqs: end.lastSeqs });
+    const audited = await generator.next('audited');
+    const pings = { sent: end.pings.sent - this.pings.sent, answered: end.pings.answered - this.pings.answered };
+    this.pings = end.pings;
+    return { ...summarise(this.order, window, { start, end, coresAtStart, coresAtEnd }, audited), pings };
+  }
+
+  /** Stops both processes where they are: they take nothing from who is measured meanwhile. */
+  rest(): void {
+    this.server.rest();
+    this.generator.rest();
+  }
+
+  wake(): void {
+    this.server.wake();
+    this.generator.wake();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.server.stop(), this.generator.stop()]);
+  }
+
+  private async connect(): Promise<void> {
+    const { server, generator } = this;
+    const { subject, clients, seed, workload, stalled, looks = false, delayedAcks = false } = this.order;
+    server.tell({ type: 'setup', subject, workload, clientsExpected: clients, seed });
+    const ready = await server.next('ready');
+    const { port } = ready;
+    generator.tell({
+      type: 'connect',
+      ...{ subject, workload, clients, seed, port, looks, delayedAcks },
+      stalled: stalled ?? [],
+    });
+    const connected = await generator.next('connected');
+    if (stalled !== undefined) {
+      server.tell({ type: 'watch', clients: stalled, sessions: connected.stalledSessions });
+    }
+    const skewUs = Math.abs(ready.clockOffsetUs - connected.clockOffsetUs);
+    if (skewUs > CLOCK_SKEW_MAX_US) {
+      throw new ClockSkewError(
+        `the clocks of server and generator are ${Math.round(skewUs)} µs apart; at most ${CLOCK_SKEW_MAX_US} are allowed`,
+      );
     }
   }
 }
 
-async function measureOnce(order: MeasurementOrder): Promise<Measurement> {
-  const server: SubjectChild = new Child(SERVER_OF[order.subject], order.pinned ? SUBJECT_CORE : null);
-  const generator: GeneratorChild = new Child(GENERATOR, order.pinned ? GENERATOR_CORE : null);
-  try {
-    await connect(order, server, generator);
-    return await runWindow(order, server, generator);
-  } finally {
-    await Promise.all([server.stop(), generator.stop()]);
-  }
-}
-
-async function connect(order: MeasurementOrder, server: SubjectChild, generator: GeneratorChild): Promise<void> {
-  const { subject, clients, seed, workload, stalled, looks = false } = order;
-  server.tell({ type: 'setup', subject, workload, clientsExpected: clients, seed });
-  const ready = await server.next('ready');
-  const { port } = ready;
-  generator.tell({ type: 'connect', subject, workload, clients, stalled: stalled ?? [], seed, port, looks });
-  const connected = await generator.next('connected');
-  if (stalled !== undefined) {
-    server.tell({ type: 'watch', clients: stalled, sessions: connected.stalledSessions });
-  }
-  const skewUs = Math.abs(ready.clockOffsetUs - connected.clockOffsetUs);
-  if (skewUs > CLOCK_SKEW_MAX_US) {
-    throw new ClockSkewError(
-      `the clocks of server and generator are ${Math.round(skewUs)} µs apart; at most ${CLOCK_SKEW_MAX_US} are allowed`,
-    );
-  }
-}
-
-async function runWindow(
-  order: MeasurementOrder,
-  server: SubjectChild,
-  generator: GeneratorChild,
-): Promise<Measurement> {
-  const plan = planFrom(order);
-  generator.tell({ type: 'measure', ...plan });
-  server.tell({ type: 'start', ...plan });
-  const start = await server.next('windowStart', order.warmUpSeconds * 1_000);
-  const coresAtStart = sampleCores();
-  const end = await server.next('windowEnd', order.seconds * 1_000);
-  const coresAtEnd = sampleCores();
-  generator.tell({ type: 'drain', lastSeqs: end.lastSeqs });
-  return summarise(order, { start, end, coresAtStart, coresAtEnd }, await generator.next('audited'));
-}
-
-function planFrom({ warmUpSeconds, seconds }: MeasurementOrder): SchedulePlan {
-  const startUs = Math.round(nowUs()) + LEAD_US;
-  const windowFromUs = startUs + warmUpSeconds * 1_000_000;
+function planFrom({ leadSeconds, seconds }: WindowOrder): SchedulePlan {
+  const startUs = Math.round(nowUs()) + ORDERS_US;
+  const windowFromUs = startUs + leadSeconds * 1_000_000;
   return { startUs, windowFromUs, windowToUs: windowFromUs + seconds * 1_000_000 };
 }
 
@@ -134,11 +181,15 @@ interface ServerWindow {
 }
 
 /** The server's window may begin a little late; rates keep that out of the figures. */
-function summarise(order: MeasurementOrder, window: ServerWindow, audited: AuditedMessage): Measurement {
-  const { start, end, coresAtStart, coresAtEnd } = window;
+function summarise(
+  order: ContenderOrder,
+  { seconds }: WindowOrder,
+  { start, end, coresAtStart, coresAtEnd }: ServerWindow,
+  audited: AuditedMessage,
+): Omit<Measurement, 'pings'> {
   const wallUs = end.atUs - start.atUs;
   const serverCpuShare = (end.cpuUs - start.cpuUs) / wallUs;
-  const deliveriesPerSecond = audited.windowDeliveries / order.seconds;
+  const deliveriesPerSecond = audited.windowDeliveries / seconds;
   const foreignOn = (core: number, ownShare: number) =>
     order.pinned ? foreignShare(coresAtStart, coresAtEnd, core, ownShare) : null;
   return {
@@ -151,7 +202,6 @@ function summarise(order: MeasurementOrder, window: ServerWindow, audited: Audit
     latenessP99Us: end.latenessP99Us,
     foreignShares: [foreignOn(SUBJECT_CORE, serverCpuShare), foreignOn(GENERATOR_CORE, audited.generatorCpuShare)],
     audited,
-    pings: end.pings,
     watched: end.watched,
     lines: end.lines,
   };

@@ -1,6 +1,6 @@
 // Owns what the orchestrator and its child processes say to each other over IPC.
-// A subject: setup -> ready, perhaps watch, start -> windowStart, windowEnd.
-// The generator: connect -> connected, measure, drain -> audited.
+// A subject: setup -> ready, perhaps watch, then for each window start -> windowStart, windowEnd.
+// The generator: connect -> connected, then for each window measure, drain -> audited.
 // Invariant: all times are absolute microseconds of clock.ts; a child whose channel closes exits.
 
 import type { SchedulePlan } from './schedule.ts';
@@ -100,6 +100,8 @@ export interface ConnectMessage {
   port: number;
   /** It looks for what has come, instead of being woken for it. */
   looks: boolean;
+  /** Its kernel may delay acknowledgements once a client has answered. */
+  delayedAcks: boolean;
 }
 export interface MeasureMessage extends SchedulePlan {
   type: 'measure';
@@ -124,7 +126,7 @@ export interface LatencySummary {
 }
 export interface AuditedMessage {
   type: 'audited';
-  /** Updates delivered within the window, whenever they were intended. */
+  /** From the audit before on, or from the first connection on. Updates delivered within the window, whenever they were intended. */
   windowDeliveries: number;
   deliveries: number;
   frames: number;

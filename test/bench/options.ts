@@ -9,6 +9,13 @@ export function positive(name: string, text: string): number {
   return value;
 }
 
+/** Of time, whole or not. */
+export function positiveSeconds(name: string, text: string): number {
+  const value = Number(text);
+  if (!(value >= 0.1 && value <= 3_600)) throw new Error(`--${name} ${text}: it must be 0.1 to 3600 seconds`);
+  return value;
+}
+
 export function subjectNamed(name: string): SubjectName {
   const found = SUBJECTS.find((subject) => subject === name);
   if (found === undefined) throw new Error(`no subject "${name}"; there are ${SUBJECTS.join(', ')}`);

@@ -28,7 +28,8 @@ export class RawReceiver implements Receiver {
   ) {}
 
   measure(plan: SchedulePlan): void {
-    this.startUs = plan.startUs;
+    // Frames count from the first schedule's start, whichever window they are of.
+    if (Number.isNaN(this.startUs)) this.startUs = plan.startUs;
   }
 
   receive(client: number, bytes: Uint8Array, start: number, end: number): void {

@@ -67,9 +67,11 @@ class Publisher {
     const plan = { startUs, windowFromUs: startUs, windowToUs: startUs + seconds * 1_000_000 };
     const workload = { updatesPerSecond: updatesPerSec, burstUpdates: batch };
     const answers: Promise<void>[] = [];
+    let updates = 0;
     const lateness = await new Promise<number>((resolve) => {
       const schedule: Schedule = new Schedule(plan, workload, {
-        publish: (index, intendedUs) => {
+        publish: (intendedUs) => {
+          const index = updates++;
           if (index % batch === 0)
             answers.push(end.publish((index / batch) % end.lastSeqs.length, batch, clock.fromLocalUs(intendedUs)));
         },

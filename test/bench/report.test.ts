@@ -111,7 +111,13 @@ describe('the report', () => {
   });
 
   it('takes the middle of an even number of rounds', () => {
-    expect(spreadOf([4, 1, 3, 2])).toEqual({ median: 2.5, min: 1, max: 4 });
+    expect(spreadOf([4, 1, 3, 2])).toEqual({
+      median: 2.5,
+      mean: 2.5,
+      standardError: Math.sqrt(5 / 12),
+      min: 1,
+      max: 4,
+    });
   });
 });
 

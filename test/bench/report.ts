@@ -13,6 +13,9 @@ export type Round = readonly Measurement[];
 
 interface Spread {
   readonly median: number;
+  readonly mean: number;
+  /** Of the mean; 0 for a single value. */
+  readonly standardError: number;
   readonly min: number;
   readonly max: number;
 }
@@ -21,7 +24,10 @@ export function spreadOf(values: readonly number[]): Spread {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
   const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  return { median, min: sorted[0]!, max: sorted.at(-1)! };
+  const mean = sorted.reduce((sum, value) => sum + value, 0) / sorted.length;
+  const squares = sorted.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const standardError = sorted.length === 1 ? 0 : Math.sqrt(squares / (sorted.length - 1) / sorted.length);
+  return { median, mean, standardError, min: sorted[0]!, max: sorted.at(-1)! };
 }
 
 export function isValid({ audited }: Measurement): boolean {
@@ -102,7 +108,7 @@ function subjectLines(rounds: readonly Round[], subject: SubjectName, baseline: 
   const ratio = (value: (measurement: Measurement) => number) =>
     spreadOf(rounds.map((round) => ratioIn(round, [subject, baseline], value)));
   lines.push(
-    `  ${`to ${baseline}`.padEnd(8)}  ${subject.padEnd(12)}  deliveries per CPU second ${spreadText(ratio((m) => m.deliveriesPerCpuSecond))}` +
+    `  ${`to ${baseline}`.padEnd(8)}  ${subject.padEnd(12)}  deliveries per CPU second ${spreadText(ratio((m) => m.deliveriesPerCpuSecond))}${meanText(ratio((m) => m.deliveriesPerCpuSecond))}` +
       `  p50 ${spreadText(ratio((m) => m.audited.updateLatency.p50Us))}` +
       `  p99 ${spreadText(ratio((m) => m.audited.updateLatency.p99Us))}`,
   );
@@ -120,6 +126,10 @@ function ratioIn(
 
 export function spreadText({ median, min, max }: Spread): string {
   return `${median.toFixed(2)} (${min.toFixed(2)}..${max.toFixed(2)})`;
+}
+
+function meanText({ mean, standardError }: Spread): string {
+  return ` mean ${mean.toFixed(3)} ± ${standardError.toFixed(3)}`;
 }
 
 function thousands(count: number): string {

@@ -1,13 +1,14 @@
 // Owns the benchmark as a command: which workloads, rounds and subjects, and in what order. `npm run bench` is this file.
-// Rounds are interleaved: within each, every subject is measured once, in an order that turns with the round.
+// Rounds are interleaved: within each, every subject is measured once, in an order that turns with the round. A subject's process lives
+// through all rounds of a workload, since what a host does to a new one for good would be taken for the subject's, and rests meanwhile.
 // Invariant: a run that lost, damaged or reordered a frame ends in exit code 1.
 
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { bundleChildren, canPin, canRank, KEEPER, keepAwake } from './children.ts';
-import { GENERATOR, type Measurement, type MeasurementOrder, measure, SERVER_OF } from './measurement.ts';
+import { Contender, type ContenderOrder, GENERATOR, type Measurement, SERVER_OF } from './measurement.ts';
 import { SUBJECTS, type SubjectName, USUAL_SUBJECTS } from './messages.ts';
-import { positive, subjectNamed } from './options.ts';
+import { positive, positiveSeconds, subjectNamed } from './options.ts';
 import { isValid, type Round, runLines, summaryLines } from './report.ts';
 import { describeWorkload, WORKLOADS, type Workload, workloadNamed } from './workloads.ts';
 
@@ -15,24 +16,28 @@ const USAGE = `Deliveries per server CPU second against raw uWebSockets.js, ever
 
   npx tsx test/bench/run.ts [options]
 
-  --rounds N         interleaved rounds per workload (5)
-  --warm-up S        load before each measured window: a server that has just begun is still being compiled (15)
-  --seconds S        measured window of each run (5)
+  --rounds N         interleaved rounds per workload (40)
+  --warm-up S        load before the first window of each subject: a server that has just begun is still being compiled (15)
+  --lead S           load before each of its other windows: caches are another's after a rest (0.5)
+  --seconds S        each measured window (1)
   --workloads a,b    of ${WORKLOADS.map((workload) => workload.name).join(', ')} (all)
   --subjects a,b     of ${SUBJECTS.join(', ')} (all but the sends and turns); ratios are to raw, else to raw-pings
   --clients N        (500)
   --seed N           (1)
   --let-idle         cores may be idle, and the generator is woken for what comes, which servers pay for
+  --delayed-acks     clients' kernels may delay acknowledgements once they have answered, which servers pay for
   --json FILE        all measurements, for machines
 `;
 
 interface Options {
   readonly rounds: number;
   readonly warmUpSeconds: number;
+  readonly leadSeconds: number;
   readonly seconds: number;
   readonly clients: number;
   readonly seed: number;
   readonly letIdle: boolean;
+  readonly delayedAcks: boolean;
   readonly workloads: readonly Workload[];
   readonly subjects: readonly SubjectName[];
   readonly json: string | undefined;
@@ -50,6 +55,7 @@ function readOptions(): Options | null {
       ...{
         rounds: text,
         'warm-up': text,
+        lead: text,
         seconds: text,
         clients: text,
         seed: text,
@@ -58,17 +64,20 @@ function readOptions(): Options | null {
         json: text,
       },
       'let-idle': { type: 'boolean' },
+      'delayed-acks': { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },
   });
   if (values.help === true) return null;
   return {
-    rounds: positive('rounds', values.rounds ?? '5'),
-    warmUpSeconds: positive('warm-up', values['warm-up'] ?? '15'),
-    seconds: positive('seconds', values.seconds ?? '5'),
+    rounds: positive('rounds', values.rounds ?? '40'),
+    warmUpSeconds: positiveSeconds('warm-up', values['warm-up'] ?? '15'),
+    leadSeconds: positiveSeconds('lead', values.lead ?? '0.5'),
+    seconds: positiveSeconds('seconds', values.seconds ?? '1'),
     clients: positive('clients', values.clients ?? '500'),
     seed: positive('seed', values.seed ?? '1'),
     letIdle: values['let-idle'] ?? false,
+    delayedAcks: values['delayed-acks'] ?? false,
     workloads: values.workloads?.split(',').map(workloadNamed) ?? WORKLOADS,
     subjects: values.subjects?.split(',').map(subjectNamed) ?? USUAL_SUBJECTS,
     json: values.json,
@@ -85,13 +94,16 @@ async function run(options: Options): Promise<WorkloadResult[]> {
     awake
       ? 'both cores are kept awake; the generator looks for what has come'
       : 'both cores may be idle; the generator is woken for what comes, which servers pay for',
+    options.delayedAcks
+      ? "clients' kernels may delay acknowledgements"
+      : "clients' kernels acknowledge what is read (TCP_QUICKACK)",
   );
   await bundleChildren([...new Set([GENERATOR, KEEPER, ...options.subjects.map((subject) => SERVER_OF[subject])])]);
   const letSleep = awake ? keepAwake() : async () => {};
   try {
     const results: WorkloadResult[] = [];
     for (const workload of options.workloads)
-      results.push(await runWorkload(workload, options, { pinned, looks: awake }));
+      results.push(await runWorkload(workload, options, { pinned, looks: awake, delayedAcks: options.delayedAcks }));
     return results;
   } finally {
     await letSleep();
@@ -99,24 +111,35 @@ async function run(options: Options): Promise<WorkloadResult[]> {
 }
 
 /** How the processes are run. */
-type Placement = Pick<MeasurementOrder, 'pinned' | 'looks'>;
+type Placement = Pick<ContenderOrder, 'pinned' | 'looks' | 'delayedAcks'>;
 
 async function runWorkload(workload: Workload, options: Options, placement: Placement): Promise<WorkloadResult> {
-  say('', describeWorkload(workload, options.clients));
-  const rounds: Round[] = [];
-  for (let round = 1; round <= options.rounds; round++) {
-    rounds.push(await runRound(round, workload, options, placement));
+  const { subjects, clients, seed } = options;
+  say('', describeWorkload(workload, clients));
+  const contenders: Contender[] = [];
+  try {
+    for (const subject of subjects) {
+      const contender = await Contender.open({ workload, subject, clients, seed, ...placement });
+      contenders.push(contender);
+      contender.rest();
+    }
+    const rounds: Round[] = [];
+    for (let round = 1; round <= options.rounds; round++) rounds.push(await runRound(round, contenders, options));
+    say(...summaryLines(rounds, subjects));
+    return { workload, rounds };
+  } finally {
+    await Promise.all(contenders.map((contender) => contender.close()));
   }
-  say(...summaryLines(rounds, options.subjects));
-  return { workload, rounds };
 }
 
-async function runRound(round: number, workload: Workload, options: Options, placement: Placement): Promise<Round> {
-  const { subjects, clients, warmUpSeconds, seconds, seed, rounds } = options;
-  const order = round % 2 === 1 ? subjects : [...subjects].reverse();
+async function runRound(round: number, contenders: readonly Contender[], options: Options): Promise<Round> {
+  const { rounds, seconds, warmUpSeconds } = options;
+  const leadSeconds = round === 1 ? warmUpSeconds : options.leadSeconds;
   const measurements: Measurement[] = [];
-  for (const subject of order) {
-    const measurement = await measure({ workload, subject, clients, warmUpSeconds, seconds, seed, ...placement });
+  for (const contender of round % 2 === 1 ? contenders : [...contenders].reverse()) {
+    contender.wake();
+    const measurement = await contender.measure({ leadSeconds, seconds });
+    contender.rest();
     say(...runLines(round, rounds, measurement));
     measurements.push(measurement);
   }

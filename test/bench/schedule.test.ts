@@ -21,10 +21,10 @@ function runSchedule(stallMs: number): Promise<{ intendedUs: number[]; earlyUs: 
       plan,
       { updatesPerSecond: 3_000, burstUpdates: 10 },
       {
-        publish: (index, intended) => {
-          if (index === 100) for (const until = nowUs() + stallMs * 1_000; nowUs() < until; );
+        publish: (intended) => {
+          if (intendedUs.length === 100) for (const until = nowUs() + stallMs * 1_000; nowUs() < until; );
           earlyUs = Math.max(earlyUs, intended - nowUs());
-          intendedUs[index] = intended - startUs;
+          intendedUs.push(intended - startUs);
         },
         windowStart: () => {
           atStart = intendedUs.length;

@@ -10,8 +10,8 @@ import type { Workload } from './workloads.ts';
 const SPIN_MS = 0.1;
 
 export interface ScheduleEvents {
-  /** Publishes the update at `index` of an endless list. */
-  publish(index: number, intendedUs: number): void;
+  /** Publishes the next update of an endless list. */
+  publish(intendedUs: number): void;
   /** The measured window begins or ends. */
   windowStart(): void;
   windowEnd(): void;
@@ -59,8 +59,7 @@ export class Schedule {
 
   private burst(intendedUs: number, turnUs: number): void {
     const { burstUpdates } = this.workload;
-    const first = this.bursts * burstUpdates;
-    for (let index = first; index < first + burstUpdates; index++) this.events.publish(index, intendedUs);
+    for (let left = burstUpdates; left > 0; left--) this.events.publish(intendedUs);
     this.bursts++;
     if (this.windowOpen) this.lateness.record(turnUs - intendedUs, 1);
   }

@@ -254,7 +254,7 @@ async function run(options: Options): Promise<boolean> {
   say(`${books} books at depth ${DEPTH}, ${rateKb} KB/s of updates; the client reads ${linkBytesPerSec} bytes/s`);
   const market = new Market(options);
   await market.open();
-  const share = { port: market.port, subprotocol: SUBPROTOCOL, traffic: { bytes: 0, reads: 0 } };
+  const share = { port: market.port, subprotocol: SUBPROTOCOL, acknowledge: null, traffic: { bytes: 0, reads: 0 } };
   const slow = new SlowReader(market, options, share);
   const twin = await openTwin(market, share);
   await slow.open();

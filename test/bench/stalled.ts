@@ -87,16 +87,10 @@ async function runPair(number: number, subject: SubjectName, options: Options, p
   const { clients, seconds, seed, rateKb } = options;
   const workload = floodWorkload(rateKb * 1_000);
   const one = (count: number): Promise<Measurement> =>
-    measure({
-      workload,
-      subject,
-      clients,
-      warmUpSeconds: WARM_UP_SECONDS,
-      seconds,
-      seed,
-      pinned,
-      stalled: stalledOf(clients, count),
-    });
+    measure(
+      { workload, subject, clients, seed, pinned, stalled: stalledOf(clients, count) },
+      { leadSeconds: WARM_UP_SECONDS, seconds },
+    );
   const isWithFirst = number % 2 === 0;
   const first = await one(isWithFirst ? options.stalled : 0);
   const second = await one(isWithFirst ? 0 : options.stalled);

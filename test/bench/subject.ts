@@ -70,6 +70,7 @@ async function setUp(message: SetupMessage, open: (setup: SubjectSetup) => Promi
   const subject = await open({ subject: message.subject, workload, clientsExpected, seed, updates });
   tell({ type: 'ready', port: subject.port, clockOffsetUs: clockOffsetUs() });
   let watch: Watch | null = null;
+  const progress = { published: 0 };
   return {
     watch: ({ clients, sessions }) => {
       watch = new Watch(
@@ -77,31 +78,33 @@ async function setUp(message: SetupMessage, open: (setup: SubjectSetup) => Promi
         clients.map((client, index) => [client, subject.gauge(client, sessions[index])]),
       );
     },
-    start: (start) => runSchedule(start, workload, subject, updates.length, watch),
+    start: (start) => runSchedule(start, workload, { subject, updates: updates.length, progress }, watch),
   };
+}
+
+interface Publishing {
+  readonly subject: Subject;
+  /** The list is published round and round, and every window goes on where the one before it ended. */
+  readonly updates: number;
+  readonly progress: { published: number };
 }
 
 function runSchedule(
   start: StartMessage,
   workload: Workload,
-  subject: Subject,
-  updates: number,
+  { subject, updates, progress }: Publishing,
   watch: Watch | null,
 ): void {
-  let published = 0;
   const schedule = new Schedule(start, workload, {
-    publish: (index, intendedUs) => {
-      published++;
-      subject.publish(index % updates, intendedUs);
-    },
+    publish: (intendedUs) => subject.publish(progress.published++ % updates, intendedUs),
     windowStart: () => {
       watch?.begin();
-      tell({ type: 'windowStart', ...sampleUsage(published) });
+      tell({ type: 'windowStart', ...sampleUsage(progress.published) });
     },
     windowEnd: () =>
       tell({
         type: 'windowEnd',
-        ...sampleUsage(published),
+        ...sampleUsage(progress.published),
         lastSeqs: subject.lastSeqs(),
         latenessP50Us: schedule.lateness.percentileUs(0.5),
         latenessP99Us: schedule.lateness.percentileUs(0.99),
