@@ -1,6 +1,7 @@
 // Holds what both subjects are driven by: the open loop, the prepared updates, the subscriptions, the baseline's frame.
 
 import { describe, expect, it } from 'vitest';
+import { Book } from '../../src/market/book.ts';
 import type { BookDelta } from '../../src/market/update.ts';
 import { nowUs } from './clock.ts';
 import { Histogram } from './histogram.ts';
@@ -65,6 +66,25 @@ describe('the prepared updates', () => {
       }
     }
     expect([removedTwice, removed.size]).toEqual([0, 0]);
+  });
+
+  it.each(WORKLOADS.map((workload) => workload.name))('change their book, whichever time they come: %s', (name) => {
+    const workload = workloadNamed(name);
+    const books = Array.from({ length: workload.topics }, (_, topic) => {
+      const book = new Book();
+      const { bids, asks } = firstBook(topic);
+      book.applySnapshot(bids, asks, 1);
+      return book;
+    });
+    const unchanged: number[] = [];
+    const updates = prepareUpdates(workload, 1);
+    for (let index = 0; index < 2 * updates.length; index++) {
+      const { topic, delta } = updates[index % updates.length]!;
+      const before = books[topic]!.checksum(0);
+      books[topic]!.applyDelta(delta.bids, delta.asks, index + 2);
+      if (books[topic]!.checksum(0) === before) unchanged.push(index);
+    }
+    expect(unchanged).toEqual([]);
   });
 
   it('change three levels that the first book has', () => {

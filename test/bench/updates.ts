@@ -1,8 +1,9 @@
 // Owns the prepared list of updates that every subject publishes round and round, and the book each topic begins with.
 // Invariant: the list is closed: applied to the books it leaves behind, it is as valid as the first time
-// (every level that it removes it also adds again), and no book is ever crossed or empty.
+// (every level that it removes it also adds again), and no book is ever crossed or empty. Every update changes its book, whichever time it
+// comes: one that changes nothing is due to nobody, and would be counted as delivered late.
 
-import type { BookDelta, BookSnapshot } from '../../src/market/update.ts';
+import { type BookDelta, type BookSnapshot, LEVEL_STRIDE } from '../../src/market/update.ts';
 import { seededRandom, type Workload } from './workloads.ts';
 
 export interface PreparedUpdate {
@@ -19,7 +20,10 @@ const UPDATE_LEVELS = 3;
 const MID_PRICE = 1_000_000;
 /** Sizes take five bytes too. */
 const SIZE_MIN = 65_536;
+const SIZE_FIRST = 4_000_000;
 const SIZE_SPREAD = 2_000_000;
+/** Of a level's numbers. */
+const SIZE_AT = 1;
 /** Long enough that a burst is not soon repeated; short enough to stay in the cache's reach. */
 const LIST_UPDATES = 16_384;
 const REMOVAL_SHARE = 0.2;
@@ -29,14 +33,25 @@ const TOP_SKEW = 3;
 /** The book that a topic has before the first update. */
 export function firstBook(topic: number): BookSnapshot {
   const book = { kind: 'snapshot' as const, bids: [] as number[], asks: [] as number[] };
-  for (let level = 0; level < LEVELS; level++) sideOf(book, level).push(priceOf(level), SIZE_MIN + topic + level, 0);
+  for (let level = 0; level < LEVELS; level++) sideOf(book, level).push(priceOf(level), SIZE_FIRST + topic + level, 0);
   return book;
 }
 
 /** The prepared list. */
 export function prepareUpdates(workload: Pick<Workload, 'topics' | 'updateLevels'>, seed: number): PreparedUpdate[] {
+  const half = prepareHalf(workload, seed);
+  // A level that is set once in a half would be set to what it is, the next time.
+  return [...half, ...half.map(({ topic, delta }) => ({ topic, delta: withOtherSizes(delta) }))];
+}
+
+function withOtherSizes({ kind, bids, asks }: BookDelta): BookDelta {
+  const other = (value: number, at: number): number => (at % LEVEL_STRIDE === SIZE_AT && value > 0 ? value + 1 : value);
+  return { kind, bids: bids.map(other), asks: asks.map(other) };
+}
+
+function prepareHalf(workload: Pick<Workload, 'topics' | 'updateLevels'>, seed: number): PreparedUpdate[] {
   const random = seededRandom(seed);
-  const topics = Array.from({ length: LIST_UPDATES }, () => Math.floor(random() * workload.topics));
+  const topics = Array.from({ length: LIST_UPDATES / 2 }, () => Math.floor(random() * workload.topics));
   const lastOfTopic = new Map(topics.map((topic, index) => [topic, index]));
   const removed = new Map<number, number>();
   const { updateLevels = UPDATE_LEVELS } = workload;
