@@ -13,7 +13,8 @@ const WINDOW_MIN_BYTES = 512;
 const WINDOW_LONG_BYTES_MAX = 1_048_576;
 const LONG_LINK_MS = 25;
 const LONG_LINK_SPREAD = 1.25;
-const LONG_LINK_PONGS = 4;
+/** In a row: a host that is busy makes half a dozen late. */
+const LONG_LINK_PONGS = 16;
 /** A fast peer is pinged once in so many bytes: a ping and its pong cost more than a small send. */
 const SPACING_BYTES_MAX = 32_768;
 /** With less than this on its way a round trip says nothing of the pace. */

@@ -29,16 +29,20 @@ export const SERVER_OF: Readonly<Record<SubjectName, string>> = {
 };
 export const GENERATOR = 'load';
 
-export interface ContenderOrder {
-  readonly workload: Workload;
-  readonly subject: SubjectName;
-  readonly clients: number;
-  readonly seed: number;
+/** How the processes are run. */
+export interface Placement {
   readonly pinned: boolean;
   /** The generator looks for what has come, instead of being woken for it. */
   readonly looks?: boolean;
   /** The generator's kernel may delay acknowledgements once a client has answered, which servers pay for on loopback. */
   readonly delayedAcks?: boolean;
+}
+
+export interface ContenderOrder extends Placement {
+  readonly workload: Workload;
+  readonly subject: SubjectName;
+  readonly clients: number;
+  readonly seed: number;
   /** Clients that stop reading when the first window begins; present, though perhaps empty: queues are watched. */
   readonly stalled?: readonly number[];
 }

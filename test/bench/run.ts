@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { bundleChildren, canPin, canRank, KEEPER, keepAwake } from './children.ts';
-import { Contender, type ContenderOrder, GENERATOR, type Measurement, SERVER_OF } from './measurement.ts';
+import { Contender, GENERATOR, type Measurement, type Placement, SERVER_OF } from './measurement.ts';
 import { SUBJECTS, type SubjectName, USUAL_SUBJECTS } from './messages.ts';
 import { positive, positiveSeconds, subjectNamed } from './options.ts';
 import { isValid, type Round, runLines, summaryLines } from './report.ts';
@@ -16,9 +16,9 @@ const USAGE = `Deliveries per server CPU second against raw uWebSockets.js, ever
 
   npx tsx test/bench/run.ts [options]
 
-  --rounds N         interleaved rounds per workload (40)
+  --rounds N         interleaved rounds per workload (30)
   --warm-up S        load before the first window of each subject: a server that has just begun is still being compiled (15)
-  --lead S           load before each of its other windows: caches are another's after a rest (0.5)
+  --lead S           load before each of its other windows: caches are another's after a rest (1)
   --seconds S        each measured window (1)
   --workloads a,b    of ${WORKLOADS.map((workload) => workload.name).join(', ')} (all)
   --subjects a,b     of ${SUBJECTS.join(', ')} (all but the sends and turns); ratios are to raw, else to raw-pings
@@ -70,9 +70,9 @@ function readOptions(): Options | null {
   });
   if (values.help === true) return null;
   return {
-    rounds: positive('rounds', values.rounds ?? '40'),
+    rounds: positive('rounds', values.rounds ?? '30'),
     warmUpSeconds: positiveSeconds('warm-up', values['warm-up'] ?? '15'),
-    leadSeconds: positiveSeconds('lead', values.lead ?? '0.5'),
+    leadSeconds: positiveSeconds('lead', values.lead ?? '1'),
     seconds: positiveSeconds('seconds', values.seconds ?? '1'),
     clients: positive('clients', values.clients ?? '500'),
     seed: positive('seed', values.seed ?? '1'),
@@ -109,9 +109,6 @@ async function run(options: Options): Promise<WorkloadResult[]> {
     await letSleep();
   }
 }
-
-/** How the processes are run. */
-type Placement = Pick<ContenderOrder, 'pinned' | 'looks' | 'delayedAcks'>;
 
 async function runWorkload(workload: Workload, options: Options, placement: Placement): Promise<WorkloadResult> {
   const { subjects, clients, seed } = options;

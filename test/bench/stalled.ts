@@ -4,8 +4,8 @@
 
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { bundleChildren, canPin } from './children.ts';
-import { GENERATOR, type Measurement, measure, SERVER_OF } from './measurement.ts';
+import { bundleChildren, canPin, canRank, KEEPER, keepAwake } from './children.ts';
+import { GENERATOR, type Measurement, measure, type Placement, SERVER_OF } from './measurement.ts';
 import type { SubjectName } from './messages.ts';
 import { positive, subjectNamed } from './options.ts';
 import { type Pair, pairLines, pairSummary, problemsOf, SERVER_CPU_SHARE_MAX, stalledOf } from './pairs.ts';
@@ -70,25 +70,31 @@ async function run(options: Options): Promise<Pair[]> {
     pinned ? 'server on core 0, generator on core 1' : 'NOT PINNED: figures will vary more',
     `${clients} clients on the same 50 books, ${rateKb} KB/s each; with: ${stalled} of them stop reading as the window begins`,
   );
-  await bundleChildren([...new Set([GENERATOR, ...subjects.map((subject) => SERVER_OF[subject])])]);
+  await bundleChildren([...new Set([GENERATOR, KEEPER, ...subjects.map((subject) => SERVER_OF[subject])])]);
+  const awake = pinned && canRank('last');
+  const letSleep = awake ? keepAwake() : async () => {};
   const pairs: Pair[] = [];
-  for (let number = 1; number <= options.pairs; number++) {
-    for (const subject of subjects) {
-      const pair = await runPair(number, subject, options, pinned);
-      say(...pairLines(number, options.pairs, pair));
-      pairs.push(pair);
+  try {
+    for (let number = 1; number <= options.pairs; number++) {
+      for (const subject of subjects) {
+        const pair = await runPair(number, subject, options, { pinned, looks: awake });
+        say(...pairLines(number, options.pairs, pair));
+        pairs.push(pair);
+      }
     }
+  } finally {
+    await letSleep();
   }
   say('', ...subjects.flatMap((subject) => pairSummary(pairs.filter((pair) => pair.subject === subject))));
   return pairs;
 }
 
-async function runPair(number: number, subject: SubjectName, options: Options, pinned: boolean): Promise<Pair> {
+async function runPair(number: number, subject: SubjectName, options: Options, placement: Placement): Promise<Pair> {
   const { clients, seconds, seed, rateKb } = options;
   const workload = floodWorkload(rateKb * 1_000);
   const one = (count: number): Promise<Measurement> =>
     measure(
-      { workload, subject, clients, seed, pinned, stalled: stalledOf(clients, count) },
+      { workload, subject, clients, seed, ...placement, stalled: stalledOf(clients, count) },
       { leadSeconds: WARM_UP_SECONDS, seconds },
     );
   const isWithFirst = number % 2 === 0;

@@ -120,6 +120,17 @@ test('of a busy, near link stays at what a stalled reader may be sent', () => {
   }
 });
 
+test('of a near link that is busy for a dozen pongs stays there too', () => {
+  const window = new Window();
+  const busyMs = [31, 33, 30, 32, 34, 31, 30, 33, 32, 31, 34, 32, 3];
+  for (let i = 0; i < 500; i++) {
+    const sentBytes = Math.floor(window.fullAtBytes) - 100 * (i % 7);
+    window.fill();
+    window.pong(window.ping(sentBytes, i * 1_000), i * 1_000 + busyMs[i % busyMs.length]!);
+    expect(window.bytes).toBeLessThanOrEqual(WINDOW_FULL_BYTES);
+  }
+});
+
 test('the first pong of a slow link does not widen the window', () => {
   const window = new Window();
   window.pong(window.ping(500, 0), 250);
