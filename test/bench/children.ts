@@ -67,11 +67,23 @@ export async function bundleChildren(names: readonly string[]): Promise<void> {
  * Keeps both cores from being idle until it is told to stop. A virtual core that is idle may be given away by its host, and its caches with
  * it: who then comes back with more code and data pays more, and the figures are of the host. KEEPER must have been bundled.
  */
-export function keepAwake(): () => Promise<void> {
+export function keepAwake(): Keepers {
   const keepers = [SUBJECT_CORE, GENERATOR_CORE].map((core) => new Child<never, never>(KEEPER, core, 'last'));
-  return async () => {
-    await Promise.all(keepers.map((keeper) => keeper.stop()));
+  return {
+    pids: keepers.map(({ pid }) => pid),
+    stop: async () => {
+      await Promise.all(keepers.map((keeper) => keeper.stop()));
+    },
   };
+}
+
+/** Nobody keeps the cores awake. */
+export const NO_KEEPERS: Keepers = { pids: [], stop: async () => {} };
+
+export interface Keepers {
+  /** By core; empty where there are none. */
+  readonly pids: readonly number[];
+  stop(): Promise<void>;
 }
 
 export type SubjectChild = Child<ToSubject, FromSubject>;
@@ -97,6 +109,12 @@ export class Child<To extends { type: string }, From extends { type: string }> {
     });
     this.process.on('error', (error) => this.ended(error.message));
     this.process.on('exit', (code, signal) => this.ended(`exit code ${code}, signal ${signal}`));
+  }
+
+  get pid(): number {
+    const { pid } = this.process;
+    if (pid === undefined) throw new Error(`${this.name} did not start`);
+    return pid;
   }
 
   tell(message: To): void {

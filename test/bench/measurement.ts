@@ -2,7 +2,14 @@
 // run.ts has several of them take turns; stalled.ts measures fresh ones, with clients that stop reading.
 // Invariant: while it rests neither of its processes runs at all; both are gone once it is closed.
 
-import { Child, GENERATOR_CORE, type GeneratorChild, SUBJECT_CORE, type SubjectChild } from './children.ts';
+import {
+  Child,
+  GENERATOR_CORE,
+  type GeneratorChild,
+  type Keepers,
+  SUBJECT_CORE,
+  type SubjectChild,
+} from './children.ts';
 import { CLOCK_SKEW_MAX_US, nowUs } from './clock.ts';
 import { type CoreSample, foreignShare, sampleCores } from './machine.ts';
 import type { AuditedMessage, PingCounts, SubjectName, WindowEndMessage, WindowStartMessage } from './messages.ts';
@@ -36,6 +43,8 @@ export interface Placement {
   readonly looks?: boolean;
   /** The generator's kernel may delay acknowledgements once a client has answered, which servers pay for on loopback. */
   readonly delayedAcks?: boolean;
+  /** What keeps the cores awake. */
+  readonly keepers?: Keepers;
 }
 
 export interface ContenderOrder extends Placement {
@@ -122,9 +131,9 @@ export class Contender {
     generator.tell({ type: 'measure', ...plan });
     server.tell({ type: 'start', ...plan });
     const start = await server.next('windowStart', window.leadSeconds * 1_000);
-    const coresAtStart = sampleCores();
+    const coresAtStart = sampleCores(this.order.keepers?.pids);
     const end = await server.next('windowEnd', window.seconds * 1_000);
-    const coresAtEnd = sampleCores();
+    const coresAtEnd = sampleCores(this.order.keepers?.pids);
     generator.tell({ type: 'drain', lastSeqs: end.lastSeqs });
     const audited = await generator.next('audited');
     const pings = { sent: end.pings.sent - this.pings.sent, answered: end.pings.answered - this.pings.answered };

@@ -1,7 +1,7 @@
 // Holds what is printed: ratios within a round, medians, and what speaks against a run.
 
 import { describe, expect, it } from 'vitest';
-import { foreignShare, parseCores } from './machine.ts';
+import { foreignShare, parseCores, parseProcessTicks, sampleCores } from './machine.ts';
 import type { Measurement } from './measurement.ts';
 import type { SubjectName } from './messages.ts';
 import { baselineOf, runLines, spreadOf, summaryLines } from './report.ts';
@@ -134,7 +134,13 @@ describe('the share of other processes', () => {
     expect(foreignShare(from, to, 1, 0.01)).toBe(0);
   });
 
+  it('is what a process that takes all that is left did not get', () => {
+    const line = '42 (a (odd) name) R 1 42 42 0 -1 4194304 9 0 0 0 250 50 7 7 20 0 1 0 123 0 0';
+    expect(parseProcessTicks(line)).toBe(300);
+  });
+
   it('is unknown where the system does not tell', () => {
     expect(foreignShare([], [], 0, 0.4)).toBeNull();
+    expect(sampleCores([0])).toEqual([]);
   });
 });

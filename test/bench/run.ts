@@ -5,7 +5,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { bundleChildren, canPin, canRank, KEEPER, keepAwake } from './children.ts';
+import { bundleChildren, canPin, canRank, KEEPER, keepAwake, NO_KEEPERS } from './children.ts';
 import { Contender, GENERATOR, type Measurement, type Placement, SERVER_OF } from './measurement.ts';
 import { SUBJECTS, type SubjectName, USUAL_SUBJECTS } from './messages.ts';
 import { positive, positiveSeconds, subjectNamed } from './options.ts';
@@ -99,14 +99,16 @@ async function run(options: Options): Promise<WorkloadResult[]> {
       : "clients' kernels acknowledge what is read (TCP_QUICKACK)",
   );
   await bundleChildren([...new Set([GENERATOR, KEEPER, ...options.subjects.map((subject) => SERVER_OF[subject])])]);
-  const letSleep = awake ? keepAwake() : async () => {};
+  const keepers = awake ? keepAwake() : NO_KEEPERS;
   try {
     const results: WorkloadResult[] = [];
     for (const workload of options.workloads)
-      results.push(await runWorkload(workload, options, { pinned, looks: awake, delayedAcks: options.delayedAcks }));
+      results.push(
+        await runWorkload(workload, options, { pinned, looks: awake, delayedAcks: options.delayedAcks, keepers }),
+      );
     return results;
   } finally {
-    await letSleep();
+    await keepers.stop();
   }
 }
 

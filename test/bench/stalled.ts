@@ -4,7 +4,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { bundleChildren, canPin, canRank, KEEPER, keepAwake } from './children.ts';
+import { bundleChildren, canPin, canRank, KEEPER, keepAwake, NO_KEEPERS } from './children.ts';
 import { GENERATOR, type Measurement, measure, type Placement, SERVER_OF } from './measurement.ts';
 import type { SubjectName } from './messages.ts';
 import { positive, subjectNamed } from './options.ts';
@@ -72,18 +72,18 @@ async function run(options: Options): Promise<Pair[]> {
   );
   await bundleChildren([...new Set([GENERATOR, KEEPER, ...subjects.map((subject) => SERVER_OF[subject])])]);
   const awake = pinned && canRank('last');
-  const letSleep = awake ? keepAwake() : async () => {};
+  const keepers = awake ? keepAwake() : NO_KEEPERS;
   const pairs: Pair[] = [];
   try {
     for (let number = 1; number <= options.pairs; number++) {
       for (const subject of subjects) {
-        const pair = await runPair(number, subject, options, { pinned, looks: awake });
+        const pair = await runPair(number, subject, options, { pinned, looks: awake, keepers });
         say(...pairLines(number, options.pairs, pair));
         pairs.push(pair);
       }
     }
   } finally {
-    await letSleep();
+    await keepers.stop();
   }
   say('', ...subjects.flatMap((subject) => pairSummary(pairs.filter((pair) => pair.subject === subject))));
   return pairs;
