@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import koffi from 'koffi';
 import { expect, it } from 'vitest';
-import { acknowledger, descriptorOf } from './acknowledgements.ts';
+import { acknowledger, descriptorOf, IPPROTO_TCP, TCP_QUICKACK } from './acknowledgements.ts';
 
 type GetSockOpt = (fd: number, level: number, name: number, value: Int32Array, valueBytes: Uint32Array) => number;
 
@@ -18,7 +18,7 @@ it.runIf(process.platform === 'linux')(
       .func('int getsockopt(int fd, int level, int name, _Out_ void *value, _Inout_ uint32_t *valueBytes)');
     const isQuick = (): number => {
       const value = new Int32Array(1);
-      expect(getSockOpt(descriptorOf(socket)!, 6, 12, value, new Uint32Array([4]))).toBe(0);
+      expect(getSockOpt(descriptorOf(socket)!, IPPROTO_TCP, TCP_QUICKACK, value, new Uint32Array([4]))).toBe(0);
       return value[0]!;
     };
     // A kernel takes a connection for a conversation once it answers what it was told (three times, before Linux 6).

@@ -9,8 +9,8 @@ import koffi from 'koffi';
 type SetSockOpt = (fd: number, level: number, name: number, value: Int32Array, valueBytes: number) => number;
 
 /** Linux's numbers (tcp(7)). */
-const IPPROTO_TCP = 6;
-const TCP_QUICKACK = 12;
+export const IPPROTO_TCP = 6;
+export const TCP_QUICKACK = 12;
 const ON = new Int32Array([1]);
 
 /** @returns what takes a socket back to acknowledging what is read; null where the system has no such option. */

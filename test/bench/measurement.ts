@@ -120,10 +120,6 @@ export class Contender {
     }
   }
 
-  get subject(): SubjectName {
-    return this.order.subject;
-  }
-
   /** Load, a window, drain, audit. */
   async measure(window: WindowOrder): Promise<Measurement> {
     const { server, generator } = this;

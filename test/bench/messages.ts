@@ -126,7 +126,7 @@ export interface LatencySummary {
 }
 export interface AuditedMessage {
   type: 'audited';
-  /** From the audit before on, or from the first connection on. Updates delivered within the window, whenever they were intended. */
+  /** Updates delivered within the window, whenever they were intended. All other counts are of everything since the audit before. */
   windowDeliveries: number;
   deliveries: number;
   frames: number;

@@ -107,8 +107,9 @@ function subjectLines(rounds: readonly Round[], subject: SubjectName, baseline: 
   if (baseline === undefined || subject === baseline) return lines;
   const ratio = (value: (measurement: Measurement) => number) =>
     spreadOf(rounds.map((round) => ratioIn(round, [subject, baseline], value)));
+  const deliveries = ratio((m) => m.deliveriesPerCpuSecond);
   lines.push(
-    `  ${`to ${baseline}`.padEnd(8)}  ${subject.padEnd(12)}  deliveries per CPU second ${spreadText(ratio((m) => m.deliveriesPerCpuSecond))}${meanText(ratio((m) => m.deliveriesPerCpuSecond))}` +
+    `  ${`to ${baseline}`.padEnd(8)}  ${subject.padEnd(12)}  deliveries per CPU second ${spreadText(deliveries)} ${meanText(deliveries)}` +
       `  p50 ${spreadText(ratio((m) => m.audited.updateLatency.p50Us))}` +
       `  p99 ${spreadText(ratio((m) => m.audited.updateLatency.p99Us))}`,
   );
@@ -129,7 +130,7 @@ export function spreadText({ median, min, max }: Spread): string {
 }
 
 function meanText({ mean, standardError }: Spread): string {
-  return ` mean ${mean.toFixed(3)} ± ${standardError.toFixed(3)}`;
+  return `mean ${mean.toFixed(3)} ± ${standardError.toFixed(3)}`;
 }
 
 function thousands(count: number): string {

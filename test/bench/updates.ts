@@ -20,6 +20,7 @@ const UPDATE_LEVELS = 3;
 const MID_PRICE = 1_000_000;
 /** Sizes take five bytes too. */
 const SIZE_MIN = 65_536;
+/** In first books, and in no update: each changes what it names. */
 const SIZE_FIRST = 4_000_000;
 const SIZE_SPREAD = 2_000_000;
 /** Of a level's numbers. */
