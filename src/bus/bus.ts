@@ -2,7 +2,7 @@
 // Invariant: an accepted update has exactly one sequence number in its epoch, and every subscriber sees the epoch's updates
 // in that order, each once.
 
-import type { BookState } from '../market/book.ts';
+import type { Book, BookState } from '../market/book.ts';
 import type { Quote, StatusChange, Update, UpdateChannel } from '../market/update.ts';
 import type { Fault } from '../protocol/errors.ts';
 
@@ -82,6 +82,11 @@ export interface Bus {
   log(channel: UpdateChannel, symbol: string, fromSeq: number): Promise<Entry[]>;
   /** The present state; for a topic that nobody published yet: seq 0. */
   load(channel: UpdateChannel, symbol: string): Promise<TopicState>;
+  /**
+   * The sequencer's own book of a symbol that is subscribed to, where it lives in this process, to be read and never written. It has each
+   * update before the listeners hear of that, and is another one from the moment at which they hear of another epoch.
+   */
+  ownBook?(symbol: string): Book | undefined;
   /**
    * Makes the caller the only writer of a topic, or goes on being so: others are refused with `leased`, one who was overtaken
    * with `fenced`. Only under a lease is a book refused that would be crossed.

@@ -4,7 +4,7 @@
 
 import { Book, TOMBSTONES_MAX } from '../market/book.ts';
 import { checkUpdate } from '../market/guard.ts';
-import { type InstrumentEvent, type Instruments, sameScales } from '../market/instrument.ts';
+import { type Instrument, type InstrumentEvent, type Instruments, sameScales } from '../market/instrument.ts';
 import { channelOf, type Quote, type StatusChange, type Update, type UpdateChannel } from '../market/update.ts';
 import type { Clock } from '../ports/clock.ts';
 import { type Fault, fault } from '../protocol/errors.ts';
@@ -17,8 +17,10 @@ export interface MemoryBusOptions {
   readonly instruments: Instruments;
   /** A random non-zero integer below 2^48: the name of an epoch. */
   readonly newEpoch: () => number;
-  /** Entries kept per topic for `log`. */
+  /** Trades kept per symbol for `log` and `load`. */
   readonly logEntriesMax: number;
+  /** The same for books, quotes and statuses, which nobody asks it for: their topics miss nothing here. */
+  readonly stateEntriesMax?: number;
   /** Removed levels that a book remembers. */
   readonly tombstonesMax?: number;
 }
@@ -31,9 +33,11 @@ class Sequencer {
   exchangeUs: number | null = null;
   publishUs = 0;
   hasSnapshot = false;
+  /** Null where it is to be looked up: it was changed, or nobody has published yet. */
+  instrument: Instrument | null = null;
   readonly book: Book | null;
   last: Quote | StatusChange | null = null;
-  /** Circular: the entry of seq n stands at n - 1 modulo its capacity. */
+  /** Circular: the entry of seq n stands at n - 1 modulo `entriesMax`. */
   readonly entries: Entry[] = [];
   /** Made with the first key. */
   keys: KeyMemory | null = null;
@@ -43,6 +47,7 @@ class Sequencer {
     channel: UpdateChannel,
     public epoch: number,
     tombstonesMax: number,
+    readonly entriesMax: number,
   ) {
     this.book = channel === 'book' ? new Book(tombstonesMax) : null;
   }
@@ -96,6 +101,10 @@ export class MemoryBus implements Bus {
     return { epoch, seq, exchangeUs, publishUs, book: book === null ? null : book.state(), last, recent };
   }
 
+  ownBook(symbol: string): Book | undefined {
+    return this.sequencers.book.get(symbol)?.book ?? undefined;
+  }
+
   async lease(channel: UpdateChannel, symbol: string, request: LeaseRequest): Promise<Leased> {
     if (this.options.instruments.get(symbol) === undefined) return { refused: fault('unknown-symbol', symbol) };
     const key = `${channel}:${symbol}`;
@@ -122,16 +131,17 @@ export class MemoryBus implements Bus {
   }
 
   private publishOne({ symbol, update, exchangeUs, key, lease }: Publication): Published {
-    const instrument = this.options.instruments.get(symbol);
-    if (instrument === undefined) return { refused: fault('unknown-symbol', symbol) };
     const channel = channelOf(update);
     const known = this.sequencers[channel].get(symbol);
+    const instrument = known?.instrument ?? this.options.instruments.get(symbol);
+    if (instrument === undefined) return { refused: fault('unknown-symbol', symbol) };
     const earlier = key === undefined ? undefined : known?.keys?.get(key);
     if (earlier !== undefined) return { epoch: known!.epoch, seq: earlier };
     const refused =
       checkUpdate(instrument, update) ?? this.leaseFault(channel, symbol, lease) ?? stateFault(known, update);
     if (refused !== null) return { refused };
     const sequencer = known ?? this.sequencer(channel, symbol);
+    sequencer.instrument = instrument;
     if (key !== undefined) {
       sequencer.keys ??= new KeyMemory();
       sequencer.keys.put(key, sequencer.seq + 1);
@@ -140,7 +150,8 @@ export class MemoryBus implements Bus {
     const publishUs = this.options.clock.nowUs();
     const entry: Entry = { epoch, seq: sequencer.seq + 1, update, exchangeUs, publishUs };
     applyTo(sequencer, entry);
-    sequencer.entries[(entry.seq - 1) % this.options.logEntriesMax] = entry;
+    const { entriesMax } = sequencer;
+    if (entriesMax > 0) sequencer.entries[(entry.seq - 1) % entriesMax] = entry;
     if (sequencer.listeners.size > 0) this.entries += 1;
     for (const listener of sequencer.listeners) listener.entry(entry);
     return { epoch, seq: entry.seq };
@@ -153,10 +164,10 @@ export class MemoryBus implements Bus {
     return tenancy.check(token, this.options.clock.nowMs());
   }
 
-  private held({ seq, entries }: Sequencer, fromSeq: number): Entry[] {
+  private held({ seq, entries, entriesMax }: Sequencer, fromSeq: number): Entry[] {
     const held: Entry[] = [];
-    for (let wanted = Math.max(fromSeq + 1, seq - this.options.logEntriesMax + 1, 1); wanted <= seq; wanted++) {
-      held.push(entries[(wanted - 1) % this.options.logEntriesMax]!);
+    for (let wanted = Math.max(fromSeq + 1, seq - entriesMax + 1, 1); wanted <= seq; wanted++) {
+      held.push(entries[(wanted - 1) % entriesMax]!);
     }
     return held;
   }
@@ -171,11 +182,21 @@ export class MemoryBus implements Bus {
   }
 
   private begin(channel: UpdateChannel): Sequencer {
-    return new Sequencer(channel, this.options.newEpoch(), this.tombstonesMax);
+    const { newEpoch, logEntriesMax, stateEntriesMax = 0 } = this.options;
+    return new Sequencer(
+      channel,
+      newEpoch(),
+      this.tombstonesMax,
+      channel === 'trade' ? logEntriesMax : stateEntriesMax,
+    );
   }
 
   private instrumentChanged(event: InstrumentEvent): void {
     const { symbol } = event.instrument;
+    for (const channel of CHANNELS) {
+      const sequencer = this.sequencers[channel].get(symbol);
+      if (sequencer !== undefined) sequencer.instrument = null;
+    }
     if (event.action === 'changed' && !sameScales(event.before, event.instrument)) this.renew(symbol);
     if (event.action === 'delisted') this.renew(symbol);
   }

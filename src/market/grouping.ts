@@ -2,8 +2,10 @@
 // in it has, so the order book's change lists answer for it. The grouped topic asks it. Invariant: a bucket is never better than
 // a level in it: bids are rounded down, asks up; after any answer the client holds exactly the sums at the book's seq.
 
-import type { Book, ChangedLevel, LevelSink, SideReader } from './book.ts';
+import type { Book, LevelSink } from './book.ts';
+import { PriceList } from './change-log.ts';
 import { levelHash } from './checksum.ts';
+import type { SideReader } from './side.ts';
 
 /** What a topic needs of a book, grouped or not. */
 export interface LevelSource {
@@ -21,6 +23,9 @@ interface Bucket {
   /** The newest change of a live level in it. */
   seq: number;
 }
+
+/** Filled and read within one call. */
+const found = new PriceList();
 
 export class GroupedBook implements LevelSource {
   constructor(
@@ -60,8 +65,10 @@ export class GroupedBook implements LevelSource {
   }
 
   private allSince(side: SideReader, fromSeq: number, stride: number, flat: number[]): void {
-    const prices = this.pricesSince(side.newestLive, fromSeq, side, this.pricesSince(side.newestGone, fromSeq, side));
-    for (const price of bestFirst(side, [...prices])) emit(this.bucketAt(side, price), stride, flat);
+    found.clear();
+    side.changesSince(fromSeq, found);
+    for (const price of bestFirst(side, [...this.bucketsOf(found, side)]))
+      emit(this.bucketAt(side, price), stride, flat);
   }
 
   /** The depth rule of `Book.since`: an emptied bucket stands for a removed level. */
@@ -75,7 +82,9 @@ export class GroupedBook implements LevelSource {
   ): void {
     const buckets = this.best(side, depth);
     const cutoff = depth > 0 && buckets.length >= depth ? buckets[buckets.length - 1]! : null;
-    const touched = this.pricesSince(side.newestGone, fromSeq, side);
+    found.clear();
+    side.tombstonesSince(fromSeq, found);
+    const touched = this.bucketsOf(found, side);
     const emptied = new Set(touched);
     for (const { price } of buckets) emptied.delete(price);
     const gone = bestFirst(
@@ -92,41 +101,32 @@ export class GroupedBook implements LevelSource {
     while (passed < gone.length) empty(gone[passed++]!, stride, flat);
   }
 
-  /** The buckets of all levels of a change list that are newer than `fromSeq`, added to `prices`. */
-  private pricesSince(
-    newest: ChangedLevel | null,
-    fromSeq: number,
-    side: SideReader,
-    prices: Set<number> = new Set(),
-  ): Set<number> {
-    for (let level = newest; level !== null && level.seq > fromSeq; level = level.older)
-      prices.add(this.bucketOf(level.price, side));
-    return prices;
+  private bucketsOf(prices: PriceList, side: SideReader): Set<number> {
+    const buckets = new Set<number>();
+    for (let i = 0; i < prices.count; i++) buckets.add(this.bucketOf(prices.at(i), side));
+    return buckets;
   }
 
   private best(side: SideReader, depth: number): Bucket[] {
-    const { levels } = side;
     const buckets: Bucket[] = [];
     let bucket: Bucket | null = null;
-    for (let i = levels.length - 1; i >= 0; i--) {
-      const level = levels[i]!;
-      const price = this.bucketOf(level.price, side);
+    for (let i = side.count - 1; i >= 0; i--) {
+      const price = this.bucketOf(side.priceAt(i), side);
       if (bucket === null || bucket.price !== price) {
         if (depth > 0 && buckets.length === depth) break;
         bucket = { price, size: 0, count: 0, seq: 0 };
         buckets.push(bucket);
       }
-      add(bucket, level);
+      add(bucket, side, i);
     }
     return buckets;
   }
 
   private bucketAt(side: SideReader, price: number): Bucket {
-    const { levels } = side;
     const bucket: Bucket = { price, size: 0, count: 0, seq: 0 };
     // The bucket's own price is its worst.
-    for (let i = side.find(price); i < levels.length && this.bucketOf(levels[i]!.price, side) === price; i++)
-      add(bucket, levels[i]!);
+    for (let i = side.find(price); i < side.count && this.bucketOf(side.priceAt(i), side) === price; i++)
+      add(bucket, side, i);
     return bucket;
   }
 
@@ -140,10 +140,10 @@ export class GroupedBook implements LevelSource {
 }
 
 /** A sum beyond what can be stated exactly stays at the largest number that can. */
-function add(bucket: Bucket, { size, count, seq }: ChangedLevel): void {
-  bucket.size = Math.min(bucket.size + size, Number.MAX_SAFE_INTEGER);
-  bucket.count = Math.min(bucket.count + count, Number.MAX_SAFE_INTEGER);
-  bucket.seq = Math.max(bucket.seq, seq);
+function add(bucket: Bucket, side: SideReader, index: number): void {
+  bucket.size = Math.min(bucket.size + side.sizeAt(index), Number.MAX_SAFE_INTEGER);
+  bucket.count = Math.min(bucket.count + side.countAt(index), Number.MAX_SAFE_INTEGER);
+  bucket.seq = Math.max(bucket.seq, side.seqAt(index));
 }
 
 function clearedFor(side: SideReader, out: LevelSink): number[] {

@@ -23,7 +23,7 @@ export const TOPIC_SETTINGS = {
     default: 1_024,
     min: 16,
     max: 1_000_000,
-    about: 'Updates per topic that the embedded bus keeps for its log.',
+    about: 'Trades per symbol that the embedded bus keeps for those who come late; on Redis updates of every topic.',
   },
   topicGraceMs: {
     env: 'TICKWIRE_TOPIC_GRACE_MS',

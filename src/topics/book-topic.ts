@@ -1,12 +1,14 @@
-// Owns the book channel: a Book of its own, asked for differences at any depth, and followed by what is derived from it.
-// Invariant: followers are told of every change, after it.
+// Owns the book channel: a Book, asked for differences at any depth, and followed by what is derived from it. The book is the sequencer's
+// own where that lives in this process, else one that follows the bus. Invariant: followers are told of every change, after it.
 
 import type { Entry, TopicState } from '../bus/bus.ts';
 import { Book } from '../market/book.ts';
+import type { Instrument } from '../market/instrument.ts';
 import { LEVEL_STRIDE, type Update } from '../market/update.ts';
 import type { BookFrame, FlatLevels } from '../protocol/frames.ts';
 import { bookFrame, showsNothing } from './book-frame.ts';
 import { StateTopic } from './state-topic.ts';
+import type { AnswerCounters, TopicLimits, Turn } from './topic.ts';
 
 /** Told after each change of the book; the derived quote. */
 export interface BookFollower {
@@ -17,17 +19,31 @@ export interface BookFollower {
 }
 
 export class BookTopic extends StateTopic {
-  book = new Book(this.limits.tombstonesMax);
+  book: Book;
   private newest: Update | null = null;
   private readonly followers = new Set<BookFollower>();
+  /** The book is the sequencer's: it has every update already, and is not to be written. */
+  private isShared = false;
+
+  constructor(
+    id: number,
+    instrument: Instrument,
+    turn: Turn,
+    counters: AnswerCounters,
+    limits: TopicLimits,
+    /** The sequencer's own book of the symbol, where there is one. */
+    private readonly ownBook: () => Book | undefined,
+  ) {
+    super(id, 'book', instrument, turn, counters, limits);
+    this.book = this.begun();
+  }
 
   get followed(): boolean {
     return this.followers.size > 0;
   }
 
   override get crossed(): boolean {
-    const { bestBid, bestAsk } = this.book;
-    return bestBid !== undefined && bestAsk !== undefined && bestBid.price > bestAsk.price;
+    return this.book.crossed;
   }
 
   /** @returns the function that ends it. */
@@ -35,6 +51,14 @@ export class BookTopic extends StateTopic {
     this.followers.add(follower);
     if (this.ready) follower.bookRestarted(this.book, this, nowMs);
     return () => this.followers.delete(follower);
+  }
+
+  /** What is to be loaded where these updates came after the state: the sequencer's own book has them already. */
+  presentOf(state: TopicState, later: readonly Entry[]): TopicState {
+    const newest = later.at(-1);
+    if (newest === undefined || this.ownBook() === undefined || newest.seq <= state.seq) return state;
+    const { seq, exchangeUs, publishUs } = newest;
+    return { ...state, seq, exchangeUs, publishUs };
   }
 
   override load(state: TopicState, nowMs: number): void {
@@ -60,17 +84,24 @@ export class BookTopic extends StateTopic {
   }
 
   protected override absorbState({ book }: TopicState): void {
-    if (book !== null) this.book = Book.load(book, this.limits.tombstonesMax);
+    if (book !== null && !this.isShared) this.book = Book.load(book, this.limits.tombstonesMax);
   }
 
   protected override absorb({ seq, update }: Entry): void {
     this.newest = update;
+    if (this.isShared) return;
     if (update.kind === 'delta') this.book.applyDelta(update.bids, update.asks, seq);
     else if (update.kind === 'snapshot') this.book.applySnapshot(update.bids, update.asks, seq);
   }
 
   protected override clear(): void {
-    this.book = new Book(this.limits.tombstonesMax);
+    this.book = this.begun();
+  }
+
+  private begun(): Book {
+    const own = this.ownBook();
+    this.isShared = own !== undefined;
+    return own ?? new Book(this.limits.tombstonesMax);
   }
 
   protected override differenceFrame(fromSeq: number, held: number, depth: number, gatewayUs: number): BookFrame {

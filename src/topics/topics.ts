@@ -126,11 +126,11 @@ export class Topics {
 
   private make(channel: Channel, id: number, instrument: Instrument, group: number): Topic {
     const { counters, limits } = this;
-    const { flush } = this.options;
+    const { bus, flush } = this.options;
     switch (channel) {
       case 'book':
         if (group > 0) return new GroupedTopic(id, channel, instrument, flush, counters, limits, group);
-        return new BookTopic(id, channel, instrument, flush, counters, limits);
+        return new BookTopic(id, instrument, flush, counters, limits, () => bus.ownBook?.(instrument.symbol));
       case 'trade':
         return new TradeTopic(id, channel, instrument, flush, counters, limits);
       case 'status':
@@ -170,9 +170,10 @@ export class Topics {
       const state = await bus.load(topic.channel, topic.symbol);
       if (stopped || early === null) return;
       if (upheavals !== before) return load();
-      topic.load(state, this.heardAtMs(state.publishUs));
       const waiting: readonly Entry[] = early;
       early = null;
+      const present = topic instanceof BookTopic ? topic.presentOf(state, waiting) : state;
+      topic.load(present, this.heardAtMs(present.publishUs));
       for (const entry of waiting) if (entry.seq > topic.seq) take(entry);
       crossed = topic.crossed;
       this.assessDerived(name);

@@ -1,7 +1,7 @@
 // Holds the in-process bus to the contract of all buses, and to what only it promises.
 
 import { describe, expect, test } from 'vitest';
-import type { BusListener } from '../../src/bus/bus.ts';
+import type { BusListener, Published } from '../../src/bus/bus.ts';
 import { MemoryBus } from '../../src/bus/memory.ts';
 import { Instruments } from '../../src/market/instrument.ts';
 import { Kernel, Random } from '../simulation/kernel.ts';
@@ -16,7 +16,7 @@ function makeMemoryBus(logEntriesMax = 16, tombstonesMax?: number): BusUnderTest
   const instruments = new Instruments();
   const newEpoch = (): number => 1 + random.bits();
   const limits = tombstonesMax === undefined ? {} : { tombstonesMax };
-  const bus = new MemoryBus({ clock, instruments, newEpoch, logEntriesMax, ...limits });
+  const bus = new MemoryBus({ clock, instruments, newEpoch, logEntriesMax, stateEntriesMax: logEntriesMax, ...limits });
   return {
     bus,
     instruments,
@@ -56,6 +56,49 @@ describe('the memory bus', () => {
     const { book } = await bus.load('book', 'X');
     expect(book!.goneBids).toEqual([9, 3, 8, 4]);
     expect(book!.horizonSeq).toBe(2);
+  });
+
+  test('keeps trades for those who come late, and nothing of what its books went through', async () => {
+    const clock = new Kernel();
+    const instruments = new Instruments();
+    const bus = new MemoryBus({ clock, instruments, newEpoch: () => 1, logEntriesMax: 16 });
+    instruments.put(instrument);
+    const trade = { kind: 'trade', tradeKind: 'trade', id: 1, price: 10, size: 1, side: 'buy' } as const;
+    await bus.publish([{ symbol: 'X', update: { kind: 'snapshot', bids: [10, 1, 0], asks: [] }, exchangeUs: null }]);
+    await bus.publish([{ symbol: 'X', update: trade, exchangeUs: null }]);
+    expect(await bus.log('book', 'X', 0)).toEqual([]);
+    expect((await bus.log('trade', 'X', 0)).map(({ update }) => update)).toEqual([trade]);
+  });
+
+  test('has another book once its listeners hear of another epoch', async () => {
+    const { bus, instruments } = makeMemoryBus();
+    instruments.put(instrument);
+    const seqs: (number | undefined)[] = [];
+    bus.subscribe('book', 'X', {
+      ...DEAF,
+      entry: ({ seq }) => seqs.push(seq, bus.ownBook!('X')?.seq),
+      epoch: () => seqs.push(bus.ownBook!('X')?.seq),
+    });
+    await bus.publish([{ symbol: 'X', update: { kind: 'snapshot', bids: [10, 1, 0], asks: [] }, exchangeUs: null }]);
+    instruments.put({ ...instrument, priceScale: 1 });
+    expect(seqs).toEqual([1, 1, 0]);
+    expect(bus.ownBook!('NOBODY')).toBeUndefined();
+  });
+
+  test('goes by what an instrument has become, and takes nothing for one that was delisted', async () => {
+    const { bus, instruments } = makeMemoryBus();
+    const codes = (): unknown[] =>
+      [10, 15].map((price) => {
+        const update = { kind: 'snapshot', bids: [price, 1, 0], asks: [] } as const;
+        const [answer] = bus.publish([{ symbol: 'X', update, exchangeUs: null }]) as Published[];
+        return 'refused' in answer! ? answer.refused.code : 'taken';
+      });
+    instruments.put(instrument);
+    expect(codes()).toEqual(['taken', 'taken']);
+    instruments.put({ ...instrument, tickSize: 10 });
+    expect(codes()).toEqual(['taken', 'off-tick']);
+    instruments.delist('X');
+    expect(codes()).toEqual(['unknown-symbol', 'unknown-symbol']);
   });
 
   test('keeps nothing of topics that were only looked at', async () => {

@@ -6,6 +6,7 @@ import type { BusListener, Published } from '../../src/bus/bus.ts';
 import { RedisBus } from '../../src/bus/redis.ts';
 import { encodeUpdate } from '../../src/bus/redis-entry.ts';
 import { Instruments } from '../../src/market/instrument.ts';
+import type { SideReader } from '../../src/market/side.ts';
 import type { Trade, Update, UpdateChannel } from '../../src/market/update.ts';
 import { ByteWriter } from '../../src/protocol/writer.ts';
 import type { BookTopic } from '../../src/topics/book-topic.ts';
@@ -106,6 +107,10 @@ function tradeOf(id: number): Trade {
 /** Adds a bid of this price. */
 function levelOf(price: number): Update {
   return { kind: 'delta', bids: [price, 1, 0], asks: [] };
+}
+
+function pricesOf(side: SideReader): number[] {
+  return Array.from({ length: side.count }, (_, index) => side.priceAt(index));
 }
 
 /** Whether there are some that only the server before had, and some that only the next one took. */
@@ -296,7 +301,7 @@ test('a book that is loaded while a replica takes over is never of two ends', as
     const step = async (ms: number): Promise<void> => {
       for (let left = ms; left > 0; left--) {
         await kernel.advance(1);
-        const prices = topic === null ? [] : topic.book.sides[0]!.levels.map(({ price }) => price);
+        const prices = topic === null ? [] : pricesOf(topic.book.sides[0]!);
         if (prices.some((price) => price > OLD && price < NEW)) shown.old += 1;
         if (prices.some((price) => price > NEW)) shown.next += 1;
         if (isMixed(prices)) mixed.push(`seed ${seed}: ${prices}`);

@@ -17,6 +17,8 @@ import type { Planned, Venue } from './venue.ts';
 export interface Place {
   readonly bus: Bus;
   readonly instruments: Instruments;
+  /** Its topics read the sequencer's own books; else they follow the bus as from another process. */
+  readonly sharesBooks: boolean;
   /** Where a process of that place keeps its sessions while it lives. */
   openStore(life: Life, options: SessionStoreOptions): SessionStore;
 }
@@ -80,7 +82,10 @@ export class MemoryMarket implements Market {
     this.bus = new MemoryBus({ clock: kernel, instruments, newEpoch, logEntriesMax, tombstonesMax });
     const openStore = (_life: Life, own: SessionStoreOptions): SessionStore =>
       new SessionMemory({ ...own, clock: kernel });
-    this.places = Array.from({ length: nodes }, () => ({ bus: this.bus, instruments, openStore }));
+    this.places = Array.from({ length: nodes }, (_, i) => ({
+      ...{ bus: this.bus, instruments, openStore },
+      sharesBooks: i % 2 === 0,
+    }));
   }
 
   async open(): Promise<void> {}

@@ -23,14 +23,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an off-by-one in `since`',
     file: 'src/market/book.ts',
-    from: 'if (level.seq > fromSeq || rank',
-    to: 'if (level.seq > fromSeq + 1 || rank',
+    from: 'if (side.seqAt(index) > fromSeq || rank',
+    to: 'if (side.seqAt(index) > fromSeq + 1 || rank',
   },
   {
     name: 'a tombstone forgotten early',
     file: 'src/market/book.ts',
-    from: 'Math.max(this.horizonSeq, side.forgetOldest())',
-    to: 'Math.max(this.horizonSeq, side.forgetOldest() - 1)',
+    from: '(isBid ? bidSeq : askSeq)!);',
+    to: '(isBid ? bidSeq : askSeq)! - 1);',
   },
   {
     name: 'a cursor moved before the send',

@@ -138,7 +138,8 @@ export class SimulatedNode {
     this.name = name;
     this.life = new Life(kernel);
     const [clock, timers] = [kernel, this.life];
-    this.uplink = new Uplink(place.bus, kernel, random, oracle, (error) => this.mistakes.push(error));
+    const { bus, sharesBooks } = place;
+    this.uplink = new Uplink(bus, kernel, random, oracle, (error) => this.mistakes.push(error), sharesBooks);
     this.flush = new Flush({ clock, timers, demand: () => this.demand });
     this.topics = new Topics({
       ...{ bus: this.uplink, instruments, clock, timers, flush: this.flush, ...limits },

@@ -259,7 +259,7 @@ export class RedisMarket implements Market, Sharing {
       },
     });
     const openStore = (life: Life, own: SessionStoreOptions): SessionStore => this.openStore({ bus, port }, life, own);
-    return { bus, port, instruments, news, openStore };
+    return { bus, port, instruments, news, openStore, sharesBooks: false };
   }
 
   /** The bus outlives the process whose guest the store is: it is told no more, and says no more. */

@@ -12,6 +12,7 @@ import type {
   Published,
   TopicState,
 } from '../../src/bus/bus.ts';
+import type { Book } from '../../src/market/book.ts';
 import type { UpdateChannel } from '../../src/market/update.ts';
 import type { Kernel, Random } from './kernel.ts';
 import type { History, Oracle } from './oracle.ts';
@@ -75,7 +76,12 @@ export class Uplink implements Bus {
     private readonly random: Random,
     private readonly oracle: Oracle,
     private readonly onMistake: (error: Error) => void,
+    private readonly sharesBooks: boolean,
   ) {}
+
+  ownBook(symbol: string): Book | undefined {
+    return this.sharesBooks ? this.bus.ownBook?.(symbol) : undefined;
+  }
 
   get listeners(): number {
     return this.leaving.size;

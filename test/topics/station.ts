@@ -157,7 +157,9 @@ export class Station {
     this.limits = { ...LIMITS, ...limits };
     const { kernel, instruments } = this;
     const [clock, timers] = [kernel, kernel];
-    this.bus = new MemoryBus({ clock, instruments, newEpoch: () => ++this.epochs, logEntriesMax: 1_024 });
+    const { tombstonesMax } = this.limits;
+    const newEpoch = (): number => ++this.epochs;
+    this.bus = new MemoryBus({ clock, instruments, newEpoch, logEntriesMax: 1_024, tombstonesMax });
     this.flush = new Flush({ clock, timers, demand: () => this.demand });
     const { flush } = this;
     const bus = between(this.bus);
