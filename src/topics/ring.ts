@@ -14,6 +14,9 @@ interface Slot {
   json: readonly Chunk[] | null;
 }
 
+/** So many of the newest are looked at one by one before the others are searched. */
+const NEAR_FRAMES = 8;
+
 export class Ring {
   /** Circular; the oldest stands at `head`. */
   private readonly slots: Slot[] = [];
@@ -46,10 +49,17 @@ export class Ring {
     this.head = (this.head + 1) % this.framesMax;
   }
 
-  /** Place, counted from the oldest, of the first frame after `seq`. */
-  indexAfter(seq: number): number {
+  /** Place, counted from the oldest, of the first frame after `seq`; null where the ring has moved on, or is empty. */
+  indexAfter(seq: number): number | null {
+    const { length } = this.slots;
+    // Most cursors are just behind the newest: the others' memory is not waited for.
+    for (let i = length - 1; i >= Math.max(0, length - NEAR_FRAMES); i--) {
+      const { fromSeq, frame } = this.slot(i);
+      if (fromSeq <= seq) return frame.seq <= seq ? i + 1 : i;
+    }
+    if (this.fromSeq === null || this.fromSeq > seq) return null;
     let low = 0;
-    let high = this.slots.length;
+    let high = length - 1;
     while (low < high) {
       const middle = (low + high) >>> 1;
       if (this.slot(middle).frame.seq <= seq) low = middle + 1;

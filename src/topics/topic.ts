@@ -317,8 +317,8 @@ export abstract class Topic {
   /** The ring's frames after a cursor, or null where it has moved on. */
   protected fromRing(kind: AnswerKind, seq: number, { view }: Subscription, nowUs: number): Answer | null {
     const { ring } = this;
-    if (ring === null || ring.fromSeq === null || seq < ring.fromSeq) return null;
-    const first = ring.indexAfter(seq);
+    const first = ring?.indexAfter(seq) ?? null;
+    if (ring === null || first === null) return null;
     const chunks = this.shared(`ring/${seq}/${view.codec.name}`, () => {
       const frames: Chunk[] = [];
       for (let i = first; i < ring.length; i++) frames.push(...ring.chunks(i, view.codec, this.context, nowUs));
@@ -331,13 +331,14 @@ export abstract class Topic {
   protected writeRing(writer: ByteWriter, view: View, gatewayUs: number): boolean {
     const { ring } = this;
     if (this.seq <= view.sentSeq) return false;
-    if (ring === null || ring.fromSeq === null || ring.fromSeq > view.sentSeq) {
+    const first = ring?.indexAfter(view.sentSeq) ?? null;
+    if (ring === null || first === null) {
       view.scatter();
       return false;
     }
     const { context } = this;
     let baseUs = gatewayUs;
-    for (let i = ring.indexAfter(view.sentSeq); i < ring.length; i++) {
+    for (let i = first; i < ring.length; i++) {
       const madeUs = ring.gatewayUs(i) || gatewayUs;
       if (view.codec.relativeTimes && madeUs !== baseUs) {
         baseUs = madeUs;
