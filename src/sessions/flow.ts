@@ -50,7 +50,7 @@ export class Flow {
 
   /** Everything ever sent, WebSocket headers included. */
   get sentBytes(): number {
-    return this.lanes.sent[this.lane] as number;
+    return this.lanes.sentInto(this.lane);
   }
 
   /** The same without pings, which a client can't see. */
@@ -104,7 +104,7 @@ export class Flow {
   /** @returns what the socket answered. */
   send(message: Uint8Array, binary: boolean): number {
     const result = this.socket.send(message, binary, false);
-    this.lanes.sent[this.lane]! += messageBytes(message.length);
+    this.lanes.count(this.lane, messageBytes(message.length));
     return result;
   }
 
@@ -112,7 +112,7 @@ export class Flow {
   ping(nowMs: number): number {
     const number = String(this.window.nextNumber);
     const bytes = messageBytes(number.length);
-    this.lanes.sent[this.lane]! += bytes;
+    this.lanes.count(this.lane, bytes);
     // Its pong answers for the ping as well: afterwards nothing is on its way.
     this.window.ping(this.sentBytes, nowMs);
     this.pingBytes += bytes;
@@ -140,6 +140,6 @@ export class Flow {
   setLimit(nowMs: number): void {
     const { window, budget, sentBytes } = this;
     const budgetAt = budget === null ? Number.POSITIVE_INFINITY : sentBytes + budget.left(sentBytes, nowMs);
-    this.lanes.limits[this.lane] = Math.min(window.pingAtBytes, window.fullAtBytes, budgetAt);
+    this.lanes.limit(this.lane, Math.min(window.pingAtBytes, window.fullAtBytes, budgetAt));
   }
 }

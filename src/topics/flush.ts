@@ -413,23 +413,23 @@ export class Flush implements Turn {
   /** The only answer there is: each lane is touched once. Backwards, since one that falls behind leaves the list. */
   private deliverOne(answer: OutgoingAnswer): void {
     const { lanes, codec } = answer.view!;
-    const { sockets, sent, limits } = this.lanes;
+    const { sockets, rooms } = this.lanes;
     const { binary } = codec;
-    const message = this.outgoing.single(answer);
+    const message = this.outgoing.lone(answer);
     const bytes = messageBytes(message.length);
     this.handed = lanes.length;
     this.handedBytes = lanes.length * bytes;
     for (let i = lanes.length - 1; i >= 0; i--) {
       const lane = lanes[i] as number;
       if (i >= SENDS_AHEAD) touch(sockets[lanes[i - SENDS_AHEAD] as number] as Socket);
-      if (sent[lane]! + bytes > limits[lane]!) {
+      if (rooms[lane]! < bytes) {
         // It may leave the view, and then must not have been sent this.
         this.lanes.mark(lane, this.outgoing.first);
         const admitted = (this.lanes.recipients[lane] as Recipient).admit(bytes);
         this.lanes.clear(lane);
         if (!admitted) continue;
       }
-      sent[lane]! += bytes;
+      rooms[lane]! -= bytes;
       const result = (sockets[lane] as Socket).send(message, binary, false);
       if (result !== SENT) (this.lanes.recipients[lane] as Recipient).strained(result);
     }
@@ -462,16 +462,16 @@ export class Flush implements Turn {
   /** Sends the lane what is due to it, or its recipient leaves its views. */
   private sendTo(lane: number): void {
     const { lanes, outgoing } = this;
-    const { sent, limits } = lanes;
+    const { rooms } = lanes;
     const dueCount = lanes.dueCounts[lane] as number;
     if (dueCount === 0) return;
     const first = outgoing.at(lanes.due[lane * lanes.dueStride]!);
     const message = dueCount === 1 ? outgoing.single(first) : outgoing.joined(lane);
     const bytes = messageBytes(message.length);
-    const admitted = sent[lane]! + bytes <= limits[lane]! || (lanes.recipients[lane] as Recipient).admit(bytes);
+    const admitted = rooms[lane]! >= bytes || (lanes.recipients[lane] as Recipient).admit(bytes);
     lanes.clear(lane);
     if (!admitted) return;
-    sent[lane]! += bytes;
+    rooms[lane]! -= bytes;
     this.handed += 1;
     this.handedBytes += bytes;
     this.counters.messages += 1;

@@ -34,10 +34,8 @@ const DUE_MIN = 16;
 export class Lanes {
   readonly sockets: Socket[] = [];
   readonly recipients: Recipient[] = [];
-  /** Bytes ever sent into the lane, headers included. */
-  sent = new Float64Array(LANES_MIN);
-  /** What `sent` may come to before its recipient is asked. */
-  limits = new Float64Array(LANES_MIN);
+  /** Bytes, headers included, that may be sent into the lane before its recipient is asked: the one number that each send reads and writes. */
+  rooms = new Float64Array(LANES_MIN);
   /** How many answers are due to the lane. */
   dueCounts = new Int32Array(LANES_MIN);
   /** Hash of their numbers, in order: lanes of equal sets share one message. */
@@ -45,6 +43,8 @@ export class Lanes {
   /** Their numbers, `dueStride` places a lane. */
   due = new Int32Array(LANES_MIN * DUE_MIN);
   dueStride = DUE_MIN;
+  /** What the bytes ever sent into the lane may come to before its recipient is asked: so many, less its room, were. */
+  private limits = new Float64Array(LANES_MIN);
   private readonly free: number[] = [];
   /** Bytes sent into lanes by those who had them before. */
   private formerBytes = 0;
@@ -52,7 +52,7 @@ export class Lanes {
   /** Bytes ever sent into all lanes, headers and pings included. */
   get sentBytes(): number {
     let bytes = this.formerBytes;
-    for (let lane = 0; lane < this.sockets.length; lane++) bytes += this.sent[lane]!;
+    for (let lane = 0; lane < this.sockets.length; lane++) bytes += this.sentInto(lane);
     return bytes;
   }
 
@@ -61,10 +61,28 @@ export class Lanes {
     if (lane >= this.dueCounts.length) this.grow();
     this.sockets[lane] = socket;
     this.recipients[lane] = recipient;
-    this.formerBytes += this.sent[lane]!;
-    this.sent[lane] = 0;
+    this.formerBytes += this.sentInto(lane);
+    this.rooms[lane] = 0;
     this.limits[lane] = 0;
     return lane;
+  }
+
+  /** Bytes ever sent into the lane, headers and pings included, since it was opened. */
+  sentInto(lane: number): number {
+    return this.limits[lane]! - this.rooms[lane]!;
+  }
+
+  /** So many were sent, by another than the flush. */
+  count(lane: number, bytes: number): void {
+    this.rooms[lane]! -= bytes;
+  }
+
+  /** Its recipient is asked before the bytes ever sent into the lane come to more than this. */
+  limit(lane: number, bytes: number): void {
+    // Whole bytes: what was sent is told from the difference.
+    const whole = Math.floor(bytes);
+    this.rooms[lane]! += whole - this.limits[lane]!;
+    this.limits[lane] = whole;
   }
 
   /** What a flush under way still sends there is dropped. */
@@ -93,14 +111,14 @@ export class Lanes {
   }
 
   private grow(): void {
-    const { sent, limits, dueCounts, dueHashes, due } = this;
+    const { rooms, limits, dueCounts, dueHashes, due } = this;
     const lanes = dueCounts.length * 2;
     this.dueCounts = new Int32Array(lanes);
     this.dueHashes = new Int32Array(lanes);
     this.due = new Int32Array(lanes * this.dueStride);
-    this.sent = new Float64Array(lanes);
+    this.rooms = new Float64Array(lanes);
     this.limits = new Float64Array(lanes);
-    this.sent.set(sent);
+    this.rooms.set(rooms);
     this.limits.set(limits);
     this.dueCounts.set(dueCounts);
     this.dueHashes.set(dueHashes);

@@ -88,6 +88,11 @@ export class Outgoing {
     return answer.message;
   }
 
+  /** The same where there is no other: it is good until the next turn. */
+  lone({ start, end }: OutgoingAnswer): Uint8Array {
+    return this.front(start, end - start);
+  }
+
   /** From here on messages are joined, until `endJoins`: no answer is added in between. */
   beginJoins(): void {
     this.table.clear();

@@ -65,7 +65,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a window that leaks',
     file: 'src/sessions/flow.ts',
-    from: '    this.lanes.sent[this.lane]! += bytes;\n',
+    from: '    this.lanes.count(this.lane, bytes);\n',
     to: '',
   },
   {
