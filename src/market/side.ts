@@ -123,9 +123,7 @@ export class Side implements SideReader {
       this.sum = (this.sum - fields[at + HASH]!) | 0;
     }
     this.fill(index, price, size, count, seq);
-    if (this.changed.full) this.changed.makeRoom(this.isLive);
-    this.changed.push(price, seq);
-    this.changedSeq = seq;
+    this.note(price, seq);
   }
 
   changesSince(fromSeq: number, out: PriceList): void {
@@ -180,11 +178,7 @@ export class Side implements SideReader {
       this.fill(this.count - 1, price, size, count, seq);
       changes.push({ price, seq });
     }
-    for (const { price, seq } of changes.sort((a, b) => a.seq - b.seq)) {
-      if (this.changed.full) this.changed.makeRoom(this.isLive);
-      this.changed.push(price, seq);
-      this.changedSeq = seq;
-    }
+    for (const { price, seq } of changes.sort((a, b) => a.seq - b.seq)) this.note(price, seq);
     for (let i = 0; i < gone.length; i += 2) this.entomb(gone[i]!, gone[i + 1]!);
   }
 
@@ -197,6 +191,12 @@ export class Side implements SideReader {
     fields[at + SEQ] = seq;
     fields[at + HASH] = hash;
     this.sum = (this.sum + hash) | 0;
+  }
+
+  private note(price: number, seq: number): void {
+    if (this.changed.full) this.changed.makeRoom(this.isLive);
+    this.changed.push(price, seq);
+    this.changedSeq = seq;
   }
 
   /** Makes place for a level where `find` says that its price belongs; `fill` says the rest. */
