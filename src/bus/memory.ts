@@ -74,7 +74,9 @@ export class MemoryBus implements Bus {
   }
 
   publish(publications: readonly Publication[]): Published[] {
-    return publications.map((publication) => this.publishOne(publication));
+    const answers: Published[] = [];
+    for (const publication of publications) answers.push(this.publishOne(publication));
+    return answers;
   }
 
   subscribe(channel: UpdateChannel, symbol: string, listener: BusListener): () => void {

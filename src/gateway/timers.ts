@@ -6,6 +6,9 @@ import { systemTimers, type Timer, type Timers } from '../ports/clock.ts';
 export class GatewayTimers implements Timers {
   private readonly waiting = new Set<Timer>();
   private stopped = false;
+  private readonly unlessStopped = (run: () => void): void => {
+    if (!this.stopped) run();
+  };
 
   after(delayMs: number, run: () => void): Timer {
     const timer = systemTimers.after(delayMs, () => {
@@ -22,10 +25,9 @@ export class GatewayTimers implements Timers {
     };
   }
 
+  /** Called once a turn: a function that is made for each call and runs once would never be compiled. */
   soon(run: () => void): void {
-    systemTimers.soon(() => {
-      if (!this.stopped) run();
-    });
+    setImmediate(this.unlessStopped, run);
   }
 
   stop(): void {
