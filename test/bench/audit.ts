@@ -33,6 +33,7 @@ export const RULES: Readonly<Record<SubjectName, AuditRules>> = {
   'sends-rounds': BASELINE_RULES,
   'sends-least': BASELINE_RULES,
   tickwire: LIVE_RULES,
+  'tickwire-before': LIVE_RULES,
   'tickwire-turns': LIVE_RULES,
   'tickwire-raw': RAW_MODE_RULES,
   'tickwire-raw-turns': RAW_MODE_RULES,

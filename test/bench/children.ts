@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import type { FromGenerator, FromSubject, ToGenerator, ToSubject } from './messages.ts';
@@ -18,6 +19,9 @@ export const SUBJECT_CORE = 0;
 export const GENERATOR_CORE = 1;
 /** The child that `keepAwake` runs. */
 export const KEEPER = 'awake';
+/** The gateway as a child, and that of another checkout. */
+export const GATEWAY = 'tickwire-server';
+export const BEFORE = 'tickwire-before';
 /** Whom a process gives way to on its core: none of the ordinary ones, those that were there before, or all. */
 export type Rank = 'first' | 'ordinary' | 'last';
 const COMMAND_OF: Readonly<Record<Rank, readonly string[]>> = {
@@ -44,14 +48,17 @@ export function placed(core: number | null, rank: Rank = 'ordinary'): string[] {
   return [...COMMAND_OF[rank], ...(core === null ? [] : ['taskset', '-c', `${core}`])];
 }
 
-/** Bundles children by the name of their source file. Names stay unkept and nothing is minified: as `tsc` would emit it. */
-export async function bundleChildren(names: readonly string[]): Promise<void> {
-  for (const name of names) {
-    if (!existsSync(`${HERE}${name}.ts`))
-      throw new Error(`test/bench/${name}.ts does not exist, and a subject needs it`);
+/**
+ * Bundles children by the name of their source file. Names stay unkept and nothing is minified: as `tsc` would emit it.
+ * @param before the checkout that BEFORE is bundled from; it finds its packages in this one.
+ */
+export async function bundleChildren(names: readonly string[], before?: string): Promise<void> {
+  const entryPoints = names.map((name) => ({ in: sourceOf(name, before), out: name }));
+  for (const { in: source } of entryPoints) {
+    if (!existsSync(source)) throw new Error(`${source} does not exist, and a subject needs it`);
   }
   await build({
-    entryPoints: names.map((name) => `${HERE}${name}.ts`),
+    entryPoints,
     outdir: BUNDLES,
     outExtension: { '.js': '.mjs' },
     bundle: true,
@@ -61,6 +68,12 @@ export async function bundleChildren(names: readonly string[]): Promise<void> {
     target: 'es2022',
     logLevel: 'warning',
   });
+}
+
+function sourceOf(name: string, before: string | undefined): string {
+  if (name !== BEFORE) return `${HERE}${name}.ts`;
+  if (before === undefined) throw new Error('tickwire-before needs --before DIR, a checkout of what was before');
+  return resolve(before, 'test/bench', `${GATEWAY}.ts`);
 }
 
 /**

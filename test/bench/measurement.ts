@@ -3,7 +3,9 @@
 // Invariant: while it rests neither of its processes runs at all; both are gone once it is closed.
 
 import {
+  BEFORE,
   Child,
+  GATEWAY,
   GENERATOR_CORE,
   type GeneratorChild,
   type Keepers,
@@ -31,8 +33,9 @@ export const SERVER_OF: Readonly<Record<SubjectName, string>> = {
   'sends-least': 'raw-server',
   'tickwire-turns': 'rota-server',
   'tickwire-raw-turns': 'rota-server',
-  tickwire: 'tickwire-server',
-  'tickwire-raw': 'tickwire-server',
+  tickwire: GATEWAY,
+  'tickwire-before': BEFORE,
+  'tickwire-raw': GATEWAY,
 };
 export const GENERATOR = 'load';
 

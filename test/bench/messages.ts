@@ -11,6 +11,7 @@ import type { Workload } from './workloads.ts';
 export const USUAL_SUBJECTS = ['raw', 'raw-pings', 'tickwire', 'tickwire-raw'] as const;
 /** `sends`: the baseline's frames, joined and sent by hand, once a turn, as many milliseconds after the last sweep, or in rounds. */
 /** `sends-least`: the same, with one book and one encoding for each update. */
+/** `tickwire-before`: the gateway of another checkout, which `--before` names. */
 /** `-turns`: the gateway, taking turns in one process with what it is compared to, which tells machines apart from code. */
 export const SUBJECTS = [
   ...USUAL_SUBJECTS,
@@ -19,6 +20,7 @@ export const SUBJECTS = [
   'sends-10ms',
   'sends-rounds',
   'sends-least',
+  'tickwire-before',
   'tickwire-turns',
   'tickwire-raw-turns',
 ] as const;

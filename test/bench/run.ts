@@ -21,7 +21,8 @@ const USAGE = `Deliveries per server CPU second against raw uWebSockets.js, ever
   --lead S           load before each of its other windows: caches are another's after a rest (1)
   --seconds S        each measured window (1)
   --workloads a,b    of ${WORKLOADS.map((workload) => workload.name).join(', ')} (all)
-  --subjects a,b     of ${SUBJECTS.join(', ')} (all but the sends and turns); ratios are to raw, else to raw-pings
+  --subjects a,b     of ${SUBJECTS.join(', ')} (${USUAL_SUBJECTS.join(', ')}); ratios are to raw, else to raw-pings
+  --before DIR       a checkout whose gateway is the subject tickwire-before
   --clients N        (500)
   --seed N           (1)
   --let-idle         cores may be idle, and the generator is woken for what comes, which servers pay for
@@ -40,6 +41,7 @@ interface Options {
   readonly delayedAcks: boolean;
   readonly workloads: readonly Workload[];
   readonly subjects: readonly SubjectName[];
+  readonly before: string | undefined;
   readonly json: string | undefined;
 }
 
@@ -61,6 +63,7 @@ function readOptions(): Options | null {
         seed: text,
         workloads: text,
         subjects: text,
+        before: text,
         json: text,
       },
       'let-idle': { type: 'boolean' },
@@ -80,6 +83,7 @@ function readOptions(): Options | null {
     delayedAcks: values['delayed-acks'] ?? false,
     workloads: values.workloads?.split(',').map(workloadNamed) ?? WORKLOADS,
     subjects: values.subjects?.split(',').map(subjectNamed) ?? USUAL_SUBJECTS,
+    before: values.before,
     json: values.json,
   };
 }
@@ -98,7 +102,8 @@ async function run(options: Options): Promise<WorkloadResult[]> {
       ? "clients' kernels may delay acknowledgements"
       : "clients' kernels acknowledge what is read (TCP_QUICKACK)",
   );
-  await bundleChildren([...new Set([GENERATOR, KEEPER, ...options.subjects.map((subject) => SERVER_OF[subject])])]);
+  const servers = options.subjects.map((subject) => SERVER_OF[subject]);
+  await bundleChildren([...new Set([GENERATOR, KEEPER, ...servers])], options.before);
   const keepers = awake ? keepAwake() : NO_KEEPERS;
   try {
     const results: WorkloadResult[] = [];
