@@ -1,6 +1,6 @@
-// Owns an order book that can say what changed since any sequence number it still remembers. The bus keeps one per book as
-// the sequencer's state, each topic another. Invariant: a level that was removed is remembered as a tombstone until `tombstonesMax` newer
-// ones push it out, which moves the horizon.
+// Owns an order book that can say what changed since any sequence number it still remembers. The in-process bus keeps one per symbol as the
+// sequencer's state, which its topics read; behind another bus each topic keeps its own. Invariant: a level that was removed is remembered
+// as a tombstone until `tombstonesMax` newer ones push it out, which moves the horizon.
 
 import { PriceList } from './change-log.ts';
 import { ASK, BID } from './checksum.ts';
