@@ -17,10 +17,8 @@ export interface MemoryBusOptions {
   readonly instruments: Instruments;
   /** A random non-zero integer below 2^48: the name of an epoch. */
   readonly newEpoch: () => number;
-  /** Trades kept per symbol for `log` and `load`. */
+  /** Trades kept per symbol for `log` and `load`; of books, quotes and statuses none are: their topics miss nothing here. */
   readonly logEntriesMax: number;
-  /** The same for books, quotes and statuses, which nobody asks it for: their topics miss nothing here. */
-  readonly stateEntriesMax?: number;
   /** Removed levels that a book remembers. */
   readonly tombstonesMax?: number;
 }
@@ -184,13 +182,8 @@ export class MemoryBus implements Bus {
   }
 
   private begin(channel: UpdateChannel): Sequencer {
-    const { newEpoch, logEntriesMax, stateEntriesMax = 0 } = this.options;
-    return new Sequencer(
-      channel,
-      newEpoch(),
-      this.tombstonesMax,
-      channel === 'trade' ? logEntriesMax : stateEntriesMax,
-    );
+    const { newEpoch, logEntriesMax } = this.options;
+    return new Sequencer(channel, newEpoch(), this.tombstonesMax, channel === 'trade' ? logEntriesMax : 0);
   }
 
   private instrumentChanged(event: InstrumentEvent): void {

@@ -25,7 +25,7 @@ export class GatewayTimers implements Timers {
     };
   }
 
-  /** Called once a turn: a function that is made for each call and runs once would never be compiled. */
+  /** Without a function for each call: the flush comes here every turn. */
   soon(run: () => void): void {
     setImmediate(this.unlessStopped, run);
   }

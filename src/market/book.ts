@@ -2,8 +2,8 @@
 // sequencer's state, which its topics read; behind another bus each topic keeps its own. Invariant: a level that was removed is remembered
 // as a tombstone until `tombstonesMax` newer ones push it out, which moves the horizon.
 
-import { PriceList } from './change-log.ts';
 import { ASK, BID } from './checksum.ts';
+import { PriceList } from './price-list.ts';
 import { Side, type SideReader } from './side.ts';
 import { LEVEL_STRIDE } from './update.ts';
 
@@ -42,16 +42,14 @@ export class Book {
   applyDelta(bids: readonly number[], asks: readonly number[], seq: number): void {
     setLevels(this.bidSide, bids, seq);
     setLevels(this.askSide, asks, seq);
-    this.seq = seq;
-    this.forget();
+    this.changedAs(seq);
   }
 
   /** Makes the book what a snapshot says, as update `seq`: what it doesn't name becomes a tombstone, what is the same stays. */
   applySnapshot(bids: readonly number[], asks: readonly number[], seq: number): void {
     replaceLevels(this.bidSide, bids, seq);
     replaceLevels(this.askSide, asks, seq);
-    this.seq = seq;
-    this.forget();
+    this.changedAs(seq);
   }
 
   get bestBid(): Readonly<{ price: number; size: number }> | undefined {
@@ -130,6 +128,11 @@ export class Book {
     book.horizonSeq = state.horizonSeq;
     book.forget();
     return book;
+  }
+
+  private changedAs(seq: number): void {
+    this.seq = seq;
+    if (this.bidSide.removedSeq === seq || this.askSide.removedSeq === seq) this.forget();
   }
 
   private forget(): void {

@@ -2,6 +2,8 @@
 // costs one line of memory, however large the book is. Sides of books write it. Invariant: entries stand in order of their seq; one that
 // a later change of its level has outdated stays until room is made.
 
+import { grown, type PriceList } from './price-list.ts';
+
 /** Of an entry: a price and the update that changed it. */
 const STRIDE = 2;
 const SEQ = 1;
@@ -13,6 +15,8 @@ const NOTHING = new Float64Array(0);
 export type IsCurrent = (price: number, seq: number) => boolean;
 
 export class ChangeLog {
+  /** Of the last entry: where nothing has changed, the entries' memory is not looked at. */
+  newestSeq = 0;
   private entries = NOTHING;
   /** Where the oldest entry begins, and where the newest ends. */
   private first = 0;
@@ -28,29 +32,19 @@ export class ChangeLog {
     entries[end] = price;
     entries[end + SEQ] = seq;
     this.end = end + STRIDE;
+    this.newestSeq = seq;
   }
 
   /** Forgets what is outdated, and grows where that is less than half. */
   makeRoom(isCurrent: IsCurrent): void {
-    const { entries } = this;
-    let kept = 0;
-    for (let i = this.first; i < this.end; i += STRIDE) {
-      const price = entries[i]!;
-      const seq = entries[i + SEQ]!;
-      if (!isCurrent(price, seq)) continue;
-      entries[kept] = price;
-      entries[kept + SEQ] = seq;
-      kept += STRIDE;
-    }
-    this.first = 0;
-    this.end = kept;
-    if (kept * 2 < entries.length) return;
-    this.entries = new Float64Array(Math.max(entries.length * 2, ENTRIES_MIN * STRIDE));
-    this.entries.set(entries);
+    this.compact(isCurrent);
+    const { length } = this.entries;
+    if (this.end * 2 >= length) this.entries = grown(this.entries, Math.max(length * 2, ENTRIES_MIN * STRIDE));
   }
 
   /** Adds the prices of all entries after `fromSeq`, outdated ones too. */
   pricesSince(fromSeq: number, out: PriceList): void {
+    if (this.newestSeq <= fromSeq) return;
     const { entries, first } = this;
     for (let i = this.end - STRIDE; i >= first && entries[i + SEQ]! > fromSeq; i -= STRIDE) out.add(entries[i]!);
   }
@@ -71,69 +65,22 @@ export class ChangeLog {
 
   /** All that are not outdated, the oldest first: price, seq. */
   flat(isCurrent: IsCurrent): number[] {
+    this.compact(isCurrent);
+    return Array.from(this.entries.subarray(0, this.end));
+  }
+
+  private compact(isCurrent: IsCurrent): void {
     const { entries } = this;
-    const flat: number[] = [];
+    let kept = 0;
     for (let i = this.first; i < this.end; i += STRIDE) {
       const price = entries[i]!;
       const seq = entries[i + SEQ]!;
-      if (isCurrent(price, seq)) flat.push(price, seq);
+      if (!isCurrent(price, seq)) continue;
+      entries[kept] = price;
+      entries[kept + SEQ] = seq;
+      kept += STRIDE;
     }
-    return flat;
-  }
-}
-
-/** More are sorted by the library. */
-const INSERTED_MAX = 32;
-
-/** Prices that one call collects and sorts, in memory that the next one uses again. */
-export class PriceList {
-  count = 0;
-  private prices = new Float64Array(256);
-
-  clear(): void {
-    this.count = 0;
-  }
-
-  add(price: number): void {
-    if (this.count === this.prices.length) this.grow();
-    this.prices[this.count++] = price;
-  }
-
-  at(index: number): number {
-    return this.prices[index]!;
-  }
-
-  /** Leaves only those that `others` has. */
-  keep(others: ReadonlyMap<number, unknown>): void {
-    const { prices, count } = this;
-    let kept = 0;
-    for (let i = 0; i < count; i++) if (others.has(prices[i]!)) prices[kept++] = prices[i]!;
-    this.count = kept;
-  }
-
-  /** Puts the best first (`sign` +1: the highest) and leaves out what is there twice. */
-  sort(sign: number): void {
-    const { prices, count } = this;
-    if (count < 2) return;
-    if (count > INSERTED_MAX) {
-      const sorted = prices.subarray(0, count).sort();
-      if (sign > 0) sorted.reverse();
-    } else {
-      for (let i = 1; i < count; i++) {
-        const price = prices[i]!;
-        let k = i;
-        for (; k > 0 && (prices[k - 1]! - price) * sign < 0; k--) prices[k] = prices[k - 1]!;
-        prices[k] = price;
-      }
-    }
-    let kept = 1;
-    for (let i = 1; i < count; i++) if (prices[i] !== prices[i - 1]) prices[kept++] = prices[i]!;
-    this.count = kept;
-  }
-
-  private grow(): void {
-    const { prices } = this;
-    this.prices = new Float64Array(prices.length * 2);
-    this.prices.set(prices);
+    this.first = 0;
+    this.end = kept;
   }
 }

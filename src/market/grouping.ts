@@ -3,8 +3,8 @@
 // a level in it: bids are rounded down, asks up; after any answer the client holds exactly the sums at the book's seq.
 
 import type { Book, LevelSink } from './book.ts';
-import { PriceList } from './change-log.ts';
 import { levelHash } from './checksum.ts';
+import { PriceList } from './price-list.ts';
 import type { SideReader } from './side.ts';
 
 /** What a topic needs of a book, grouped or not. */

@@ -2,8 +2,9 @@
 // The book writes and reads it. Invariant: levels are sorted with the best last, since most changes are near the best and move few of
 // them; `sum` is the checksum of exactly the live levels.
 
-import { ChangeLog, type IsCurrent, type PriceList } from './change-log.ts';
+import { ChangeLog, type IsCurrent } from './change-log.ts';
 import { BID, type BookSide, levelHash } from './checksum.ts';
+import { grown, type PriceList } from './price-list.ts';
 
 /** Of a level, beside its price. Numbers side by side: to find and change a level touches three or four lines of memory. */
 const FIELDS = 4;
@@ -47,12 +48,7 @@ export class Side implements SideReader {
   count = 0;
   /** Sum of the hashes of the live levels, modulo 2^32. */
   sum = 0;
-  /** Removed levels that are remembered: the map's size, without looking there. */
-  tombstoneCount = 0;
   readonly sign: number;
-  /** The newest update that set a level, and the newest that removed one: where nothing happened, nothing else is looked at. */
-  private changedSeq = 0;
-  private removedSeq = 0;
   private prices = NOTHING;
   private fields = NOTHING;
   private readonly changed = new ChangeLog();
@@ -67,6 +63,16 @@ export class Side implements SideReader {
 
   constructor(readonly side: BookSide) {
     this.sign = side === BID ? 1 : -1;
+  }
+
+  /** Removed levels that are remembered. */
+  get tombstoneCount(): number {
+    return this.tombstones.size;
+  }
+
+  /** The newest update that removed a level. */
+  get removedSeq(): number {
+    return this.removed.newestSeq;
   }
 
   priceAt(index: number): number {
@@ -113,7 +119,7 @@ export class Side implements SideReader {
     const index = this.find(price);
     if (!this.has(index, price)) {
       if (size === 0) return;
-      if (this.tombstoneCount > 0 && this.tombstones.delete(price)) this.tombstoneCount -= 1;
+      this.tombstones.delete(price);
       this.insert(index, price);
     } else {
       if (size === 0) return this.bury(index, price, seq);
@@ -127,12 +133,11 @@ export class Side implements SideReader {
   }
 
   changesSince(fromSeq: number, out: PriceList): void {
-    if (this.changedSeq > fromSeq) this.changed.pricesSince(fromSeq, out);
-    if (this.removedSeq > fromSeq) this.removed.pricesSince(fromSeq, out);
+    this.changed.pricesSince(fromSeq, out);
+    this.removed.pricesSince(fromSeq, out);
   }
 
   tombstonesSince(fromSeq: number, out: PriceList): void {
-    if (this.removedSeq <= fromSeq) return;
     this.removed.pricesSince(fromSeq, out);
     out.keep(this.tombstones);
   }
@@ -145,7 +150,6 @@ export class Side implements SideReader {
   /** Forgets the removed level that `oldestGoneSeq` has just told of. */
   forgetOldest(): void {
     this.tombstones.delete(this.removed.shift());
-    this.tombstoneCount -= 1;
   }
 
   /** Sum of the hashes of the best `depth` levels, modulo 2^32. */
@@ -196,7 +200,6 @@ export class Side implements SideReader {
   private note(price: number, seq: number): void {
     if (this.changed.full) this.changed.makeRoom(this.isLive);
     this.changed.push(price, seq);
-    this.changedSeq = seq;
   }
 
   /** Makes place for a level where `find` says that its price belongs; `fill` says the rest. */
@@ -235,17 +238,12 @@ export class Side implements SideReader {
   private entomb(price: number, seq: number): void {
     if (this.removed.full) this.removed.makeRoom(this.isGone);
     this.removed.push(price, seq);
-    this.removedSeq = seq;
     this.tombstones.set(price, seq);
-    this.tombstoneCount += 1;
   }
 
   private grow(): void {
-    const { prices, fields } = this;
-    const levels = Math.max(prices.length * 2, LEVELS_MIN);
-    this.prices = new Float64Array(levels);
-    this.fields = new Float64Array(levels * FIELDS);
-    this.prices.set(prices);
-    this.fields.set(fields);
+    const levels = Math.max(this.prices.length * 2, LEVELS_MIN);
+    this.prices = grown(this.prices, levels);
+    this.fields = grown(this.fields, levels * FIELDS);
   }
 }

@@ -16,7 +16,7 @@ function makeMemoryBus(logEntriesMax = 16, tombstonesMax?: number): BusUnderTest
   const instruments = new Instruments();
   const newEpoch = (): number => 1 + random.bits();
   const limits = tombstonesMax === undefined ? {} : { tombstonesMax };
-  const bus = new MemoryBus({ clock, instruments, newEpoch, logEntriesMax, stateEntriesMax: logEntriesMax, ...limits });
+  const bus = new MemoryBus({ clock, instruments, newEpoch, logEntriesMax, ...limits });
   return {
     bus,
     instruments,
