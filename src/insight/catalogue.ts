@@ -37,7 +37,7 @@ const PROCESS = {
   tickwire_busy_ratio: {
     type: 'gauge',
     about: 'Share of the last tenth of a second that the event loop was not idle.',
-    look: 'Above 0.75 clients are sent to in rounds, each within 10 ms; near 1, spread them over more gateways.',
+    look: 'Above 0.6 clients are sent to in rounds, each within 10 ms; near 1, spread them over more gateways.',
   },
   tickwire_log_lines_total: {
     type: 'counter',

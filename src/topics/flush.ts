@@ -18,7 +18,7 @@ import type { View } from './view.ts';
 /** A cursor whose view shows nothing of what changes is moved on this often, so that it never falls past the horizon. */
 const MOVE_ON_INTERVAL_MS = 1_000;
 /** Where more than this share of the time would be busy, sending goes round: fewer, longer messages cost less. */
-const ROUNDS_ABOVE_DEMAND = 0.75;
+const ROUNDS_ABOVE_DEMAND = 0.6;
 /** Flushes that are shorter would not get any shorter by it. */
 const ROUNDS_FROM_MS = 1;
 /** Nor those whose messages are longer, on average; rounds make them longer, and are left where they get as long as the second number. */

@@ -147,8 +147,20 @@ describe('a busy gateway', () => {
     }
   });
 
+  test('goes round while it would be more than 60 % busy', async () => {
+    const { station, clients } = await busyStation();
+    station.demand = 0.61;
+    await publishFor(station, 50);
+    await station.advance(2 * ROUND_MS);
+    expect(station.flush.counters.holds).toBeGreaterThan(0);
+    for (const client of clients) {
+      expect(client.handed.length).toBeLessThan(25);
+      expectExact(client);
+    }
+  });
+
   test.each([
-    { name: 'is not busy enough', demand: 0.75, sendMs: 0.5 },
+    { name: 'is not busy enough', demand: 0.6, sendMs: 0.5 },
     { name: 'sends to all in less than a millisecond', demand: 1.2, sendMs: 0.09 },
   ])('sends at once where it $name', async ({ demand, sendMs }) => {
     const { station, clients } = await busyStation(10, sendMs);
