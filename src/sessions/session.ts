@@ -227,8 +227,8 @@ export class Sessions {
     const { accepted, refused } = subscriptions
       ? this.restore(connection, saved, cursors)
       : { accepted: [], refused: [] };
-    connection.tell({ type: 'ack', id, op, accepted, refused });
     continuity?.changed(connection);
+    connection.tell({ type: 'ack', id, op, accepted, refused });
   }
 
   /** As if the client had asked for all of it again, with the cursors that it brings. Symbols are named by their topics. */
@@ -291,8 +291,9 @@ export class Sessions {
         this.options.onRefusal(outcome.code, connection);
       } else accepted.push(acceptedAs(symbol, outcome));
     }
-    connection.tell({ type: 'ack', id: request.id, op: request.op, accepted, refused });
+    // Before the answer: a client for whom there is no room for it is closed, and comes back to what it has.
     this.options.continuity?.changed(connection);
+    connection.tell({ type: 'ack', id: request.id, op: request.op, accepted, refused });
   }
 
   private refuse(connection: Connection, { id, fault: { code, message, action } }: BadRequest): void {

@@ -7,6 +7,13 @@ import { type Bundle, bundle, runSeeds } from './mutants.ts';
 const RUNS = 300;
 const PROCESSES = 2;
 const TIMEOUT_MS = 300_000;
+/** Beyond those that are run anyway: what each found. */
+const ONCE_FAILED = [
+  {
+    seed: 314_116,
+    found: 'a subscription whose answer closed its connection was not in the session that was brought back',
+  },
+];
 
 describe('hundreds of simulated runs', () => {
   let plain: Bundle;
@@ -34,6 +41,10 @@ describe('hundreds of simulated runs', () => {
   test('take every branch of the answer', () => {
     console.log(tableOf(total));
     expect([...total].filter(([, count]) => count === 0).map(([name]) => name)).toEqual([]);
+  });
+
+  test.each(ONCE_FAILED)('hold for seed $seed: $found', async ({ seed }) => {
+    expect((await runSeeds(plain, seed, 1)).failure).toBeNull();
   });
 
   test('are the same run when the seed is the same', async () => {
