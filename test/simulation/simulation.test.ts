@@ -1,10 +1,10 @@
-// Holds the product to its promise in hundreds of simulated runs, in two processes; every branch of an answer must occur.
+// Holds the product to its promise in a thousand simulated runs, in two processes; every branch of an answer must occur.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { addAll, type Branches, noBranches, tableOf } from './branches.ts';
 import { type Bundle, bundle, runSeeds } from './mutants.ts';
 
-const RUNS = 300;
+const RUNS = 1_000;
 const PROCESSES = 2;
 const TIMEOUT_MS = 300_000;
 /** Beyond those that are run anyway: what each found. */
@@ -15,7 +15,7 @@ const ONCE_FAILED = [
   },
 ];
 
-describe('hundreds of simulated runs', () => {
+describe('a thousand simulated runs', () => {
   let plain: Bundle;
   const total: Branches = noBranches();
   const failures: string[] = [];
